@@ -1,0 +1,183 @@
+/*
+ * Webhook endpoints: where events are sent. The signing secret is shown once, when the endpoint is
+ * made; it is stored sealed.
+ */
+#include <string.h>
+
+#include "app.h"
+#include "common.h"
+#include "config.h"
+#include "crypto.h"
+#include "ids.h"
+#include "outbound.h"
+#include "resources.h"
+#include "signature.h"
+
+#define EVENT_TYPES \
+	"presence.do_not_disturb|presence.restored|emergency_call.placed|emergency_call.connected|" \
+	"emergency_call.ended|emergency_call.cancelled|emergency_call.timed_out|emergency_call.reassigned|" \
+	"lease.created|lease.renewed|lease.superseded|lease.released|lease.expired|callback.resolved|" \
+	"callback.connected|callback.ended|callback.unanswered|callback.reassigned|callback.timed_out|" \
+	"pool.low|pool.exhausted|policy.psap_disabled|policy.psap_enabled|webhook_endpoint.disabled|" \
+	"webhook.test"
+#define EVENT_TYPE_COUNT 25
+
+static const struct field fields[] = {
+	{ .name = "url", .type = F_URL, .flags = FIELD_REQUIRED },
+	{ .name = "description", .type = F_STRING, .flags = FIELD_NULLABLE, .min = 1, .max = 500 },
+	{ .name = "event_types",
+	  .type = F_STRINGS,
+	  .max = EVENT_TYPE_COUNT,
+	  .choices = EVENT_TYPES,
+	  .standard = "{}" },
+	{ .name = "payload_format",
+	  .type = F_ENUM,
+	  .choices = "standard|cloudevents",
+	  .standard = "standard" },
+	{ .name = "detail", .type = F_ENUM, .choices = "minimal|full", .standard = "minimal" },
+	{ .name = "enabled", .type = F_BOOL, .standard = "true" },
+	{ .name = "disabled_reason", .flags = FIELD_READ_ONLY },
+	{ .name = "secret", .flags = FIELD_READ_ONLY },
+	SERVER_FIELDS,
+};
+
+enum { URL = 2, SECRET_SEALED = 8 };
+
+#define ENDPOINT_JSON \
+	"json_build_object('id', w.id, 'url', w.url, 'description', w.description," \
+	" 'event_types', w.event_types, 'payload_format', w.payload_format, 'detail', w.detail," \
+	" 'enabled', w.enabled, 'disabled_reason', w.disabled_reason," \
+	" 'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))"
+
+/* A new secret, and its sealed form as bytea text; bound to the endpoint. */
+static enum err make_secret(struct request *req, const char *id, const char **secret,
+			    const char **sealed)
+{
+	const char *aad = arena_printf(req->arena, "%s/%s", req->tenant, id);
+	const char *hex;
+	uint8_t *bytes;
+	size_t length;
+	enum err e;
+
+	*secret = signature_new_secret(req->arena);
+	if (!*secret || !aad)
+		return ERR_INTERNAL;
+	e = crypto_seal(req->arena, req->app->config->secrets_key, aad, *secret, strlen(*secret),
+			&bytes, &length);
+	if (e != ERR_OK)
+		return e;
+	hex = crypto_hex(req->arena, bytes, length);
+	*sealed = hex ? arena_printf(req->arena, "\\x%s", hex) : NULL;
+	return *sealed ? ERR_OK : ERR_INTERNAL;
+}
+
+static enum err create(struct request *req)
+{
+	static const struct db_stmt insert = {
+		"create_webhook_endpoint",
+		"INSERT INTO webhook_endpoints AS w (tenant_id, id, url, description, event_types,"
+		" payload_format, detail, enabled, secret_sealed)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING w.version, " ENDPOINT_JSON,
+		9
+	};
+	char id[UUID_TEXT];
+	const char *p[2 + LENGTH(fields)] = { req->tenant, id };
+	const char *secret, *rule;
+	struct db_result *row;
+	enum err e;
+
+	id_v7(id);
+	e = fields_parse(req, fields, req->json, "", p + 2);
+	if (e != ERR_OK)
+		return e;
+	rule = outbound_check_url(req->app->config, p[URL]);
+	if (rule)
+		return fail_member(req, ERR_INVALID_VALUE, "/url", "%s", rule);
+	if ((e = make_secret(req, id, &secret, &p[SECRET_SEALED])) != ERR_OK ||
+	    (e = common_insert(req, &insert, p, &row)) != ERR_OK)
+		return e;
+	return common_created(req, id, db_value(row, 0, 0),
+			      json_with(req, db_value(row, 0, 1), "secret", secret));
+}
+
+static const struct listing all = {
+	.select = { "list_webhook_endpoints",
+		    "SELECT w.id, " ENDPOINT_JSON
+		    " FROM webhook_endpoints w WHERE w.tenant_id = $1 AND w.id" AFTER
+		    " ORDER BY w.id LIMIT $3",
+		    3 },
+};
+
+static enum err list(struct request *req)
+{
+	return common_list(req, &all);
+}
+
+static enum err get(struct request *req)
+{
+	static const struct db_stmt select = { "get_webhook_endpoint",
+					       "SELECT w.version, " ENDPOINT_JSON
+					       " FROM webhook_endpoints w"
+					       " WHERE w.tenant_id = $1 AND w.id = $2",
+					       2 };
+
+	return common_get(req, KIND_WEBHOOK_ENDPOINT, &select);
+}
+
+static enum err delete (struct request *req) {
+	static const struct db_stmt
+		delete_endpoint = { "delete_webhook_endpoint",
+				    "DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
+				    2 };
+	/* In their order, as everybody who locks several. */
+	static const struct db_stmt
+		drop_deliveries = { "drop_deliveries",
+				    "UPDATE webhook_deliveries d SET state = 'failed', claimed_by = NULL, finished_at = now(),"
+				    " last_error = 'the endpoint was deleted'"
+				    " WHERE d.tenant_id = $1 AND d.id IN (SELECT x.id FROM webhook_deliveries x"
+				    " WHERE x.tenant_id = $1 AND x.endpoint_id = $2 AND x.state = 'pending'"
+				    " ORDER BY x.id FOR NO KEY UPDATE)",
+				    2 };
+	const char * p[] = { req->tenant, NULL };
+	enum err e;
+
+	if ((e = common_path(req, KIND_WEBHOOK_ENDPOINT, &p[1])) != ERR_OK ||
+	    (e = db_exec(req->db, req->arena, &delete_endpoint, p, NULL)) != ERR_OK ||
+	    (e = db_exec(req->db, req->arena, &drop_deliveries, p, NULL)) != ERR_OK ||
+	    (e = config_changed(req)) != ERR_OK) return e;
+	return reply_nothing(req);
+}
+
+static const struct route routes[] = {
+	{ .method = "POST",
+	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints",
+	  .operation_id = "createWebhookEndpoint",
+	  .scopes = SCOPE_WEBHOOKS_MANAGE,
+	  .lane = LANE_ORDINARY,
+	  .body = BODY_JSON,
+	  .write = true,
+	  .handler = create },
+	{ .method = "GET",
+	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints",
+	  .operation_id = "listWebhookEndpoints",
+	  .scopes = SCOPE_WEBHOOKS_MANAGE,
+	  .lane = LANE_ORDINARY,
+	  .query = QUERY_PAGE,
+	  .handler = list },
+	{ .method = "GET",
+	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints/{webhook_endpoint_id}",
+	  .operation_id = "getWebhookEndpoint",
+	  .scopes = SCOPE_WEBHOOKS_MANAGE,
+	  .lane = LANE_ORDINARY,
+	  .handler = get },
+	{ .method = "DELETE",
+	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints/{webhook_endpoint_id}",
+	  .operation_id = "deleteWebhookEndpoint",
+	  .scopes = SCOPE_WEBHOOKS_MANAGE,
+	  .lane = LANE_ORDINARY,
+	  .write = true,
+	  .handler = delete },
+	{ .method = NULL },
+};
+
+const struct resource webhook_endpoints_resource = { "webhook-endpoints", routes };

@@ -1,0 +1,141 @@
+-- Placing a call. One statement, one round trip; runs in a batch (nothing waits: SKIP LOCKED,
+-- try-locks, outcome 'alone' for who would have to) or alone (p_alone: waits, within lock_timeout).
+-- Lock order everywhere: keys of a repeat, user state, call, number, lease, outbox.
+
+CREATE FUNCTION number_is_free_1(n pool_numbers, p_now timestamptz) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+$$ SELECT n.in_call = 0 AND (n.free_at IS NULL OR n.free_at <= p_now) $$;
+COMMENT ON FUNCTION number_is_free_1(pool_numbers, timestamptz) IS 'The one definition of a free number.';
+
+CREATE FUNCTION close_lease_1(p_tenant uuid, p_lease uuid, p_now timestamptz, p_instance integer, p_trace json)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	l leases;
+BEGIN
+	UPDATE leases SET ended_at = p_now,
+		state = CASE WHEN in_call = 0 AND expires_at <= p_now THEN 'expired' ELSE 'superseded' END
+	WHERE tenant_id = p_tenant AND id = p_lease AND state = 'active' RETURNING * INTO l;
+	IF FOUND THEN
+		PERFORM emit_1(p_tenant, l.holder_id, p_now, p_instance, p_trace, json_build_array(
+			lease_event_1(l, 'lease.' || l.state, user_external_id_1(p_tenant, l.user_id), p_now)));
+	END IF;
+END $$;
+COMMENT ON FUNCTION close_lease_1(uuid, uuid, timestamptz, integer, json) IS
+	'Ends an active lease, under the lock of its number: expired where it was over, else superseded. Exactly one closing event.';
+
+CREATE FUNCTION take_number_1(p_tenant uuid, p_pools uuid[], p_alone boolean,
+	OUT outcome text, OUT head pool_numbers, OUT reuse boolean, OUT reuse_snapshot pg_snapshot)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_number uuid;
+BEGIN
+	outcome := 'taken';
+	reuse := false;
+	LOOP
+		-- The free number that has been unused longest, pools in their order.
+		IF p_alone THEN
+			SELECT n.* INTO head FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, clock_timestamp())
+			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE;
+		ELSE
+			SELECT n.* INTO head FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, clock_timestamp())
+			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+		END IF;
+		IF FOUND THEN RETURN; END IF;
+		-- A new snapshot: is none free, or is each free one locked by somebody who takes it?
+		SELECT pg_current_snapshot(), (SELECT n.number_id FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
+				AND number_is_free_1(n, clock_timestamp()) LIMIT 1)
+		INTO reuse_snapshot, v_number;
+		EXIT WHEN v_number IS NULL;
+		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;
+	END LOOP;
+	-- Used up: the least recently leased number outside calls, else of all.
+	reuse := true;
+	FOR v_pass IN 1..2 LOOP
+		IF p_alone THEN
+			SELECT n.* INTO head FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)
+			ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE;
+		ELSE
+			SELECT n.* INTO head FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)
+			ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+			-- One outside calls that is only locked must not make this call share another's.
+			IF NOT FOUND AND EXISTS (SELECT FROM pool_numbers n WHERE n.tenant_id = p_tenant
+					AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)) THEN
+				outcome := 'alone';
+				RETURN;
+			END IF;
+		END IF;
+		IF head.number_id IS NOT NULL THEN RETURN; END IF;
+	END LOOP;
+	outcome := 'none';
+END $$;
+COMMENT ON FUNCTION take_number_1(uuid, uuid[], boolean) IS
+	'Locks the number that a call gets: taken, alone (not without waiting) or none (the pools have no usable number). Never two people on one number while one is free in the snapshot of the check.';
+
+CREATE FUNCTION lease_number_1(p_tenant uuid, p_call uuid, p_holder uuid, p jsonb, p_ttl interval, p_instance integer,
+	p_trace json, p_alone boolean, p_pools uuid[],
+	OUT outcome text, OUT lease leases, OUT events json)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_now timestamptz := clock_timestamp();
+	v_own leases;
+	v_take record;
+	v_head pool_numbers;
+BEGIN
+	-- The same person again keeps the number, while it is in a pool of the site.
+	SELECT l.* INTO v_own FROM leases l
+	WHERE l.tenant_id = p_tenant AND l.holder_id = p_holder AND l.state = 'active'
+		AND (l.expires_at > v_now OR l.in_call > 0)
+	ORDER BY l.leased_at DESC LIMIT 1;
+	IF FOUND THEN
+		IF p_alone THEN
+			SELECT n.* INTO v_head FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.number_id = v_own.number_id
+				AND n.lease_id = v_own.id AND n.pool_id = ANY (p_pools) AND n.leasable FOR NO KEY UPDATE;
+		ELSE
+			SELECT n.* INTO v_head FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.number_id = v_own.number_id
+				AND n.lease_id = v_own.id AND n.pool_id = ANY (p_pools) AND n.leasable FOR NO KEY UPDATE SKIP LOCKED;
+			IF NOT FOUND AND EXISTS (SELECT FROM pool_numbers n WHERE n.tenant_id = p_tenant
+					AND n.number_id = v_own.number_id AND n.lease_id = v_own.id
+					AND n.pool_id = ANY (p_pools) AND n.leasable) THEN
+				outcome := 'alone';
+				RETURN;
+			END IF;
+		END IF;
+		IF v_head.number_id IS NOT NULL THEN
+			UPDATE leases l SET emergency_call_id = p_call, endpoint = p->'endpoint', in_call = l.in_call + 1,
+				freed_xid = NULL, expires_at = greatest(l.expires_at, v_now + p_ttl)
+			WHERE l.tenant_id = p_tenant AND l.id = v_own.id AND l.state = 'active' RETURNING l.* INTO lease;
+			IF FOUND THEN
+				UPDATE pool_numbers n SET in_call = n.in_call + 1, call_id = p_call, leased_at = v_now, free_at = lease.expires_at
+				WHERE n.tenant_id = p_tenant AND n.number_id = v_own.number_id;
+				outcome := 'taken';
+				events := lease_event_1(lease, 'lease.renewed', p->>'external_id', v_now);
+				RETURN;
+			END IF;
+		END IF;
+	END IF;
+
+	SELECT * INTO v_take FROM take_number_1(p_tenant, p_pools, p_alone);
+	outcome := v_take.outcome;
+	IF outcome <> 'taken' THEN RETURN; END IF;
+	v_head := v_take.head;
+	v_now := clock_timestamp();
+	IF v_head.lease_id IS NOT NULL THEN
+		PERFORM close_lease_1(p_tenant, v_head.lease_id, v_now, p_instance, p_trace);
+	END IF;
+	INSERT INTO leases (tenant_id, id, number_id, number, pool_id, holder_id, user_id, guest, emergency_call_id, endpoint,
+		leased_at, expires_at, shared, reuse_snapshot)
+	VALUES (p_tenant, uuid7(), v_head.number_id, v_head.number, v_head.pool_id, p_holder, (p->>'user_id')::uuid, p->>'guest',
+		p_call, p->'endpoint', v_now, v_now + p_ttl, v_take.reuse AND v_head.in_call > 0,
+		CASE WHEN v_take.reuse THEN v_take.reuse_snapshot END)
+	RETURNING * INTO lease;
+	UPDATE pool_numbers n SET in_call = n.in_call + 1, call_id = p_call, lease_id = lease.id, leased_at = v_now,
+		free_at = lease.expires_at
+	WHERE n.tenant_id = p_tenant AND n.number_id = v_head.number_id;
+	events := lease_event_1(lease, 'lease.created', p->>'external_id', v_now);
+END $$;
+COMMENT ON FUNCTION lease_number_1(uuid, uuid, uuid, jsonb, interval, integer, json, boolean, uuid[]) IS
+	'Renews the holder''s lease or leases a number of the pools to them: taken, alone or none.';

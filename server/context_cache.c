@@ -1,0 +1,82 @@
+/*
+ * See context_cache.h. Direct-mapped: a collision replaces, which costs one round trip, and the
+ * memory is bounded by slots times the largest document kept.
+ */
+#include "context_cache.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS 8192
+#define DOCUMENT_MAX 16384 /* larger contexts (hundreds of pools) are loaded each time */
+
+struct slot {
+	char *key; /* key, NUL, document, NUL in one block */
+	const char *document;
+};
+
+struct context_cache {
+	pthread_mutex_t mutex;
+	struct slot slots[SLOTS];
+};
+
+struct context_cache *context_cache_new(void)
+{
+	struct context_cache *c = calloc(1, sizeof(*c));
+
+	if (c)
+		pthread_mutex_init(&c->mutex, NULL);
+	return c;
+}
+
+void context_cache_free(struct context_cache *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < SLOTS; i++)
+		free(c->slots[i].key);
+	pthread_mutex_destroy(&c->mutex);
+	free(c);
+}
+
+static struct slot *slot_of(struct context_cache *c, const char *key)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (const char *p = key; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return &c->slots[h % SLOTS];
+}
+
+char *context_cache_get(struct context_cache *c, struct arena *arena, const char *key)
+{
+	const struct slot *s = slot_of(c, key);
+	char *copy = NULL;
+
+	pthread_mutex_lock(&c->mutex);
+	if (s->key && !strcmp(s->key, key))
+		copy = arena_strdup(arena, s->document);
+	pthread_mutex_unlock(&c->mutex);
+	return copy;
+}
+
+void context_cache_put(struct context_cache *c, const char *key, const char *document)
+{
+	const size_t n = strlen(key) + 1, m = strlen(document) + 1;
+	struct slot *s = slot_of(c, key);
+	char *block = m <= DOCUMENT_MAX ? malloc(n + m) : NULL;
+	char *old;
+
+	if (!block)
+		return;
+	memcpy(block, key, n);
+	memcpy(block + n, document, m);
+	pthread_mutex_lock(&c->mutex);
+	old = s->key;
+	s->key = block;
+	s->document = block + n;
+	pthread_mutex_unlock(&c->mutex);
+	free(old);
+}

@@ -1,0 +1,216 @@
+/*
+ * READ THIS FIRST: one request, from its route to its reply.
+ *
+ *   loop.c       reads it and finds its route
+ *   dispatch()   on the loop: answers what needs no key, else gives it to its lane
+ *   lane         a worker of the ordinary lane calls dispatch_ordinary(); the emergency lane runs
+ *                batches of them through emergency.c
+ *   both         auth -> dispatch_check() -> handler (or the operation's steps) -> commit -> reply
+ *   dispatch_done() gives it back to the loop, which sends req->reply
+ */
+#include "dispatch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "auth.h"
+#include "delivery.h"
+#include "lane.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+
+#define TRIES 3 /* of a handler that met a serialization failure, a deadlock or a lost connection */
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t dispatch_age_ns(const struct request *req)
+{
+	return now_ns() - req->received_ns;
+}
+
+void dispatch_fail(struct request *req, enum err e)
+{
+	if (e == ERR_RETRY || e == ERR_LOCKED)
+		e = ERR_UNAVAILABLE;
+	if (e == ERR_INTERNAL)
+		log_event(LOG_LEVEL_ERROR, "internal_error", "request_id", req->request_id,
+			  "operation", req->route ? req->route->operation_id : NULL, "detail",
+			  req->detail, NULL);
+	reply_problem(req, e);
+}
+
+static void account(struct request *req)
+{
+	char status[12], ms[24];
+
+	metric_add(req->app->metrics, METRIC_REQUESTS, 1);
+	if (req->reply.status >= 500)
+		metric_add(req->app->metrics, METRIC_REPLIES_5XX, 1);
+	snprintf(status, sizeof(status), "%d", req->reply.status);
+	snprintf(ms, sizeof(ms), "%.3f", (double)dispatch_age_ns(req) / 1e6);
+	log_event(LOG_LEVEL_INFO, "request", "request_id", req->request_id, "method", req->method,
+		  "operation", req->route ? req->route->operation_id : NULL, "tenant_id",
+		  *req->tenant ? req->tenant : NULL, "key_id",
+		  *req->who.key_id ? req->who.key_id : NULL, "status#", status, "ms#", ms, NULL);
+}
+
+void dispatch_done(struct request *req)
+{
+	account(req);
+	loop_complete(req->app->loop, req);
+}
+
+bool dispatch(struct request *req)
+{
+	enum err e = req->early;
+
+	if (!e && req->route->lane != LANE_NONE) {
+		if (lane_submit(req->app->lanes, req))
+			return true;
+		metric_add(req->app->metrics, METRIC_ORDINARY_SHED, 1);
+		e = fail(req, ERR_UNAVAILABLE,
+			 "Too many requests are waiting; emergency calls go first.");
+	} else if (!e) {
+		e = req->route->handler(req);
+	} else if (req->early_detail) {
+		fail(req, e, "%s", req->early_detail);
+	}
+	if (e)
+		dispatch_fail(req, e);
+	account(req);
+	return false;
+}
+
+/* application/json, or a subtype's +json, with any parameters. */
+static bool is_json_type(const char *type)
+{
+	static const char json[] = "application/json";
+
+	if (!type || strncasecmp(type, json, sizeof(json) - 1))
+		return false;
+	type += sizeof(json) - 1;
+	return !*type || *type == ';' || *type == ' ';
+}
+
+/* Not even a duplicate member or too deep a nesting refuses an emergency call: only what is no JSON. */
+static void drop_json(void *json)
+{
+	json_decref(json);
+}
+
+static enum err parse_lenient(struct request *req)
+{
+	json_error_t where;
+
+	req->json = json_loadb(req->body, req->body_length, JSON_ALLOW_NUL, &where);
+	if (!req->json)
+		return fail(req, ERR_INVALID_JSON, "The body is not JSON: %s (line %d, column %d).",
+			    where.text, where.line, where.column);
+	if (!arena_defer(req->arena, drop_json, req->json))
+		return ERR_UNAVAILABLE;
+	if (!json_is_object(req->json))
+		return fail(req, ERR_INVALID_JSON, "The body must be a JSON object.");
+	return ERR_OK;
+}
+
+static enum err check_body(struct request *req)
+{
+	const enum body_rule rule = req->route->body;
+	const bool optional = rule == BODY_OPTIONAL || rule == BODY_LENIENT_OPTIONAL;
+	const bool lenient = rule == BODY_LENIENT || rule == BODY_LENIENT_OPTIONAL;
+
+	if (rule == BODY_NONE)
+		return ERR_OK;
+	if (!lenient && !(optional && !req->body_length) && !is_json_type(req->content_type))
+		return fail(req, ERR_UNSUPPORTED_MEDIA_TYPE,
+			    "Content-Type must be application/json.");
+	if (req->body_too_large)
+		return fail(req, ERR_BODY_TOO_LARGE, "The body is larger than %zu bytes.",
+			    req->route->max_body ? req->route->max_body : (size_t)65536);
+	if (lenient && req->body_length)
+		return parse_lenient(req);
+	return request_parse_json(req, optional);
+}
+
+enum err dispatch_check(struct request *req)
+{
+	enum err e = auth_scope(req);
+
+	if (!e)
+		e = check_body(req);
+	if (!e)
+		e = request_parse_query(req, req->route->query);
+	return e;
+}
+
+static enum err authenticate(struct request *req, struct db *db)
+{
+	struct db_batch *batch;
+	bool todo = false;
+	enum err e = auth_begin(req, &todo);
+
+	if (e || !todo)
+		return e;
+	batch = db_batch_new(db, req->arena, false);
+	if (!batch)
+		return ERR_UNAVAILABLE;
+	e = auth_load(req, batch);
+	if (!e)
+		e = db_batch_run(batch);
+	return e ? e : auth_loaded(req, batch);
+}
+
+/* The handler in its transaction. Nothing of a failed one stays. */
+static enum err run(struct request *req, struct db *db)
+{
+	enum err e = db_begin(db, req->tenant, req->route->write);
+
+	if (e)
+		return e;
+	req->db = db;
+	e = req->route->handler(req);
+	req->db = NULL;
+	if (e)
+		db_rollback(db);
+	else
+		e = db_commit(db);
+	return e;
+}
+
+void dispatch_ordinary(struct request *req, struct db *db)
+{
+	enum err e = ERR_UNAVAILABLE;
+
+	/* A connection that was lost while idle shows at its first use: once more on a new one. */
+	for (int i = 0; i < 2 && e == ERR_UNAVAILABLE && (!i || db_health_up(req->app->health));
+	     i++)
+		e = authenticate(req, db);
+	if (!e)
+		e = dispatch_check(req);
+	if (e) {
+		dispatch_fail(req, e);
+		return;
+	}
+	for (int i = 0; i < TRIES; i++) {
+		req->n_errors = 0;
+		req->detail = NULL;
+		memset(&req->reply, 0, sizeof(req->reply));
+		e = run(req, db);
+		if (e != ERR_RETRY && e != ERR_LOCKED &&
+		    (e != ERR_UNAVAILABLE || !db_health_up(req->app->health)))
+			break;
+	}
+	if (e)
+		dispatch_fail(req, e);
+	else if (req->route->write)
+		delivery_wake(req->app->delivery);
+}

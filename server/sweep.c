@@ -1,0 +1,148 @@
+/*
+ * See sweep.h. Slices of 200, each element in a transaction of its own tenant; what is locked by
+ * somebody else is left for the next round, so that the sweeper never delays a call.
+ */
+#include "sweep.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "db.h"
+#include "delivery.h"
+#include "metrics.h"
+
+#define EVERY_MS 1000 /* well under the 5 s within which whatever is due is done (api.md 4) */
+#define SLICE 200
+
+struct sweep {
+	struct app *app;
+	struct db *db;
+	struct arena *arena;
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	bool stop; /* under the mutex */
+};
+
+static const struct db_stmt find_due = {
+	"find_due", "SELECT kind, tenant_id, id FROM lookup_due_1($1::integer)", 1
+};
+static const struct db_stmt sweep_one = { "sweep_one",
+					  "SELECT sweep_1($1, $2::uuid, $3::uuid, $4::integer)",
+					  4 };
+
+/* Every element in one transaction: all of a slice is small. Returns how many were done. */
+static int sweep_slice(struct sweep *s, const struct db_result *due, int n)
+{
+	struct db_batch *batch = db_batch_new(s->db, s->arena, true);
+	size_t slots[3 * SLICE];
+	char instance[16];
+	enum err err = batch ? ERR_OK : ERR_UNAVAILABLE;
+	int done = 0;
+
+	snprintf(instance, sizeof(instance), "%ld", (long)s->app->instance);
+	for (int i = 0; i < n && !err; i++) {
+		const char *const params[] = { db_value(due, i, 0), db_value(due, i, 1),
+					       db_value(due, i, 2), instance };
+
+		err = db_batch_tenant(batch, params[1]);
+		if (!err)
+			err = db_batch_add(batch, &sweep_one, params, &slots[i]);
+	}
+	if (!err)
+		err = db_batch_run(batch);
+	for (int i = 0; i < n && !err; i++)
+		done += db_true(db_batch_result(batch, slots[i]), 0, 0);
+	if (done) {
+		metric_add(s->app->metrics, METRIC_SWEPT, done);
+		delivery_wake(s->app->delivery);
+	}
+	return done;
+}
+
+/* Goes on while full slices come back and something of them could be done. */
+static void sweep_all(struct sweep *s)
+{
+	const char *const params[] = { "200" };
+	struct db_result *due = NULL;
+	int n, done;
+
+	do {
+		arena_reset(s->arena);
+		if (db_exec(s->db, s->arena, &find_due, params, &due))
+			return;
+		n = db_rows(due);
+		done = n ? sweep_slice(s, due, n) : 0;
+	} while (done && n >= SLICE);
+	arena_reset(s->arena);
+}
+
+static bool wait_next(struct sweep *s)
+{
+	struct timespec until;
+	bool go;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += EVERY_MS / 1000;
+	pthread_mutex_lock(&s->mutex);
+	while (!s->stop && !pthread_cond_timedwait(&s->wake, &s->mutex, &until))
+		;
+	go = !s->stop;
+	pthread_mutex_unlock(&s->mutex);
+	return go;
+}
+
+static void *sweep_main(void *arg)
+{
+	struct sweep *s = arg;
+
+	while (wait_next(s))
+		sweep_all(s);
+	return NULL;
+}
+
+static void sweep_free(struct sweep *s)
+{
+	db_free(s->db);
+	arena_free(s->arena);
+	pthread_cond_destroy(&s->wake);
+	pthread_mutex_destroy(&s->mutex);
+	free(s);
+}
+
+struct sweep *sweep_start(struct app *app)
+{
+	struct sweep *s = calloc(1, sizeof(*s));
+	pthread_condattr_t attr;
+
+	if (!s)
+		return NULL;
+	s->app = app;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	s->db = db_new(app->config->database_url, app->health, "sweep");
+	s->arena = arena_new();
+	if (s->db && s->arena && !pthread_create(&s->thread, NULL, sweep_main, s))
+		return s;
+	sweep_free(s);
+	return NULL;
+}
+
+void sweep_stop(struct sweep *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	s->stop = true;
+	pthread_cond_signal(&s->wake);
+	pthread_mutex_unlock(&s->mutex);
+	pthread_join(s->thread, NULL);
+	sweep_free(s);
+}
