@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth.h"
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/auth.h"
+#include "server/ids.h"
 
 static const struct field fields[] = {
 	{ .name = "name", .type = F_STRING, .flags = FIELD_REQUIRED },

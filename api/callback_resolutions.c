@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "lenient.h"
 #include "emergency/call_request.h"
 #include "emergency/callback.h"
 #include "emergency/dial.h"
@@ -42,18 +43,6 @@ struct resolve {
 	const char *existing; /* the document of the same external_call_id, if there is one */
 	const char *intent, *decision;
 };
-
-static void give_back(void *text)
-{
-	free(text);
-}
-
-static const char *dump(struct arena *arena, const json_t *json)
-{
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-	return text && arena_defer(arena, give_back, text) ? text : NULL;
-}
 
 /* A free string: anything but NUL and lone controls is kept as it came; it never refuses. */
 static const char *free_text(const json_t *body, const char *name, json_t *warnings)
@@ -110,6 +99,7 @@ static enum err resolve_parse(struct request *req)
 	p->external_call_id = free_text(req->json, "external_call_id", p->warnings);
 	p->caller_user_id = free_text(req->json, "caller_user_id", p->warnings);
 	name_unknown(req->json, p->warnings);
+	lenient_notes(req, p->warnings);
 	return ERR_OK;
 }
 
@@ -168,8 +158,8 @@ static enum err decide(struct request *req, const json_t *context)
 			json_object_get(who, "lease_id"), "warnings", c.warnings, "request_id",
 			req->request_id, "traceparent",
 			*req->traceparent ? req->traceparent : NULL));
-	p->intent = dump(req->arena, intent);
-	p->decision = dump(req->arena, c.decision);
+	p->intent = lenient_dump(req->arena, intent);
+	p->decision = lenient_dump(req->arena, c.decision);
 	return p->intent && p->decision ? ERR_OK : ERR_UNAVAILABLE;
 }
 
@@ -193,12 +183,10 @@ static enum err resolve_loaded(struct request *req, const struct db_batch *batch
 static enum err resolve_store(struct request *req, struct db_batch *batch, bool alone)
 {
 	struct resolve *p = req->op;
-	char instance[16];
-	const char *const params[] = { req->tenant, p->intent, p->decision, instance,
+	const char *const params[] = { req->tenant, p->intent, p->decision, lenient_instance(req),
 				       alone ? "true" : "false" };
 	enum err err = db_batch_tenant(batch, req->tenant);
 
-	snprintf(instance, sizeof(instance), "%ld", (long)req->app->instance);
 	return err ? err : db_batch_add(batch, &store_callback, params, &p->store_slot);
 }
 

@@ -15,11 +15,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "db.h"
-#include "error.h"
-#include "fields.h"
-#include "list.h"
-#include "request.h"
+#include "server/db.h"
+#include "server/error.h"
+#include "server/fields.h"
+#include "server/list.h"
+#include "server/request.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

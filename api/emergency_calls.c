@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "lenient.h"
 #include "emergency/call_request.h"
 #include "emergency/plan.h"
 #include "resources.h"
@@ -30,19 +31,6 @@ static const struct db_stmt move_call = {
 	"SELECT outcome, body FROM move_call_1($1::uuid, $2, $3, $4::jsonb, $5::integer, $6::boolean)",
 	6
 };
-
-static void give_back(void *text)
-{
-	free(text);
-}
-
-/* A document's text, in the arena. NULL: out of memory. */
-static const char *dump(struct arena *arena, const json_t *json)
-{
-	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-
-	return text && arena_defer(arena, give_back, text) ? text : NULL;
-}
 
 /* --- place --------------------------------------------------------------------------------------- */
 
@@ -108,14 +96,17 @@ static enum err place_parse(struct request *req)
 				   "must be a string that is not empty");
 	if (!p->call.warnings)
 		return ERR_UNAVAILABLE;
+	lenient_notes(req, p->call.warnings);
 	p->own_warnings = arena_json(req->arena, json_copy(p->call.warnings));
 	if (dial_normalise(p->call.dialed, &dialed) &&
 	    (dialed.digits[0] == '9' || dialed.digits[0] == '0'))
 		p->extension = arena_strdup(req->arena, dialed.digits);
-	p->cache_key = arena_printf(req->arena, "%s|%s|%s|%s|%s", req->tenant, p->call.user_ref,
-				    p->call.site_ref ? p->call.site_ref : "",
-				    p->call.address_ref ? p->call.address_ref : "",
-				    p->extension ? p->extension : "");
+	/* With lengths: an external_id may hold any separator. */
+	p->cache_key = arena_printf(
+		req->arena, "%s|%zu|%s|%zu|%s|%s|%s", req->tenant, strlen(p->call.user_ref),
+		p->call.user_ref, p->call.site_ref ? strlen(p->call.site_ref) : 0,
+		p->call.site_ref ? p->call.site_ref : "", p->extension ? p->extension : "",
+		p->call.address_ref ? p->call.address_ref : "");
 	id_v7(p->new_call_id);
 	if (req->idempotency_key) {
 		const char *const parts[] = { req->tenant, req->idempotency_key, p->call.user_ref,
@@ -239,21 +230,19 @@ static enum err place_decide(struct request *req)
 		return not_emergency(req, context, p);
 	if (!p->call.warnings || !plan_make(req->arena, context, &p->call, &dial, &plan))
 		return ERR_UNAVAILABLE;
-	p->intent =
-		dump(req->arena, arena_json(req->arena, intent_of(req, p, context, &dial, &plan)));
-	p->ladder = dump(req->arena, plan.ladder);
+	p->intent = lenient_dump(req->arena,
+				 arena_json(req->arena, intent_of(req, p, context, &dial, &plan)));
+	p->ladder = lenient_dump(req->arena, plan.ladder);
 	return p->intent && p->ladder ? ERR_OK : ERR_UNAVAILABLE;
 }
 
 static enum err place_store(struct request *req, struct db_batch *batch, bool alone)
 {
 	struct place *p = req->op;
-	char instance[16];
-	const char *const params[] = { req->tenant, p->intent, p->ladder, instance,
+	const char *const params[] = { req->tenant, p->intent, p->ladder, lenient_instance(req),
 				       alone ? "true" : "false" };
 	enum err err = db_batch_tenant(batch, req->tenant);
 
-	snprintf(instance, sizeof(instance), "%ld", (long)req->app->instance);
 	return err ? err : db_batch_add(batch, &place_call, params, &p->store_slot);
 }
 
@@ -333,10 +322,11 @@ static enum err move_parse(struct request *req)
 	details = call_action_parse(req->arena, m->action, req->json);
 	if (!details)
 		return ERR_UNAVAILABLE;
+	lenient_notes(req, json_object_get(details, "warnings"));
 	json_object_set_new(details, "request_id", json_string(req->request_id));
 	if (*req->traceparent)
 		json_object_set_new(details, "traceparent", json_string(req->traceparent));
-	m->details = dump(req->arena, details);
+	m->details = lenient_dump(req->arena, details);
 	return m->details ? ERR_OK : ERR_UNAVAILABLE;
 }
 
@@ -350,12 +340,14 @@ static const char *move_key(struct request *req)
 static enum err move_store(struct request *req, struct db_batch *batch, bool alone)
 {
 	struct move *m = req->op;
-	char instance[16];
-	const char *const params[] = { req->tenant, m->ref,   m->action,
-				       m->details,  instance, alone ? "true" : "false" };
+	const char *const params[] = { req->tenant,
+				       m->ref,
+				       m->action,
+				       m->details,
+				       lenient_instance(req),
+				       alone ? "true" : "false" };
 	enum err err = db_batch_tenant(batch, req->tenant);
 
-	snprintf(instance, sizeof(instance), "%ld", (long)req->app->instance);
 	return err ? err : db_batch_add(batch, &move_call, params, &m->slot);
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/ids.h"
 
 #define USAGES "user|callback|service"
 #define STATES "active|porting_in|porting_out|suspended"

@@ -2,8 +2,8 @@
  * Emergency number pools of sites. Their numbers are in phone_numbers.c.
  */
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/ids.h"
 
 static const struct field fields[] = {
 	{ .name = "external_id", .type = F_EXTERNAL_ID, .flags = FIELD_NULLABLE },

@@ -5,7 +5,7 @@
 #ifndef SB_RESOURCES_H
 #define SB_RESOURCES_H
 
-#include "router.h"
+#include "server/router.h"
 
 extern const struct resource *const resources[]; /* NULL-terminated */
 

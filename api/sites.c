@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/ids.h"
 
 static const struct field role_fields[] = {
 	{ .name = "number", .type = F_E164, .flags = FIELD_REQUIRED },

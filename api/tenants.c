@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/ids.h"
 
 static const struct field fields[] = {
 	{ .name = "external_id", .type = F_EXTERNAL_ID, .flags = FIELD_NULLABLE },

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common.h"
-#include "ids.h"
 #include "resources.h"
+#include "server/ids.h"
 
 static const struct field provisioning_fields[] = {
 	{ .name = "teams_phone_license", .type = F_BOOL, .flags = FIELD_NULLABLE },

@@ -4,14 +4,14 @@
  */
 #include <string.h>
 
-#include "app.h"
 #include "common.h"
-#include "config.h"
-#include "crypto.h"
-#include "ids.h"
-#include "outbound.h"
 #include "resources.h"
-#include "signature.h"
+#include "server/app.h"
+#include "server/config.h"
+#include "server/crypto.h"
+#include "server/ids.h"
+#include "server/outbound.h"
+#include "server/signature.h"
 
 #define EVENT_TYPES \
 	"presence.do_not_disturb|presence.restored|emergency_call.placed|emergency_call.connected|" \

@@ -222,12 +222,17 @@ static enum err run_sql(struct db *db, const char *sql, PGresult **keep)
 	return drain(db, keep);
 }
 
+bool db_connected(const struct db *db)
+{
+	return db->conn && PQstatus(db->conn) == CONNECTION_OK;
+}
+
 enum err db_ready(struct db *db)
 {
 	PGresult *res = NULL;
 	enum err err;
 
-	if (db->conn && PQstatus(db->conn) == CONNECTION_OK)
+	if (db_connected(db))
 		return db->health && !db_health_up(db->health) ? ERR_UNAVAILABLE : ERR_OK;
 	db_lost(db);
 	if (db->health && !db_health_up(db->health))

@@ -44,6 +44,7 @@ bool db_true(const struct db_result *, int row, int column);	     /* a boolean c
 
 /* Connects if need be. */
 enum err db_ready(struct db *);
+bool db_connected(const struct db *); /* not lost since; what the session holds is still held */
 
 /* One statement, all values as text (NULL: SQL null). result may be NULL. */
 enum err db_exec(struct db *, struct arena *, const struct db_stmt *, const char *const *params,

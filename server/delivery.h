@@ -9,7 +9,7 @@
 
 struct delivery;
 
-struct delivery *delivery_start(struct app *);	/* NULL: no thread, memory or curl */
+struct delivery *delivery_start(struct app *); /* NULL: no thread, memory or curl */
 /* A commit of this process wrote events: look now. Any thread, never blocks. */
 void delivery_wake(struct delivery *);
 /* Finishes the attempts in flight (at most 2 s), records them, gives the claims back. */

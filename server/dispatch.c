@@ -101,27 +101,6 @@ static bool is_json_type(const char *type)
 	return !*type || *type == ';' || *type == ' ';
 }
 
-/* Not even a duplicate member or too deep a nesting refuses an emergency call: only what is no JSON. */
-static void drop_json(void *json)
-{
-	json_decref(json);
-}
-
-static enum err parse_lenient(struct request *req)
-{
-	json_error_t where;
-
-	req->json = json_loadb(req->body, req->body_length, JSON_ALLOW_NUL, &where);
-	if (!req->json)
-		return fail(req, ERR_INVALID_JSON, "The body is not JSON: %s (line %d, column %d).",
-			    where.text, where.line, where.column);
-	if (!arena_defer(req->arena, drop_json, req->json))
-		return ERR_UNAVAILABLE;
-	if (!json_is_object(req->json))
-		return fail(req, ERR_INVALID_JSON, "The body must be a JSON object.");
-	return ERR_OK;
-}
-
 static enum err check_body(struct request *req)
 {
 	const enum body_rule rule = req->route->body;
@@ -136,8 +115,6 @@ static enum err check_body(struct request *req)
 	if (req->body_too_large)
 		return fail(req, ERR_BODY_TOO_LARGE, "The body is larger than %zu bytes.",
 			    req->route->max_body ? req->route->max_body : (size_t)65536);
-	if (lenient && req->body_length)
-		return parse_lenient(req);
 	return request_parse_json(req, optional);
 }
 

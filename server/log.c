@@ -23,7 +23,7 @@ struct line {
 
 static bool put(struct line *line, const char *bytes, size_t n)
 {
-	if (n > LINE_ROOM - line->length)
+	if (line->length + n > LINE_ROOM)
 		return false;
 	memcpy(line->text + line->length, bytes, n);
 	line->length += n;
@@ -85,7 +85,7 @@ static void put_member(struct line *line, const char *name, const char *value)
 
 	/* Two quotes at least must fit behind the name, or a whole number. */
 	if (n < 0 || (size_t)n >= sizeof(member) ||
-	    (size_t)n + 2 + (bare ? strlen(value) : 0) > LINE_ROOM - line->length)
+	    line->length + (size_t)n + (bare ? strlen(value) : 0) + 2 > LINE_ROOM)
 		return;
 	(void)put(line, member, (size_t)n);
 	if (bare && is_number(value))

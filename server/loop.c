@@ -6,7 +6,6 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,9 +15,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,8 +25,10 @@
 #include "connections.h"
 #include "dispatch.h"
 #include "ids.h"
+#include "listen.h"
 #include "log.h"
 #include "metrics.h"
+#include "trace.h"
 
 #define DEFAULT_BODY ((size_t)64 * 1024)
 #define DRAIN_MAX \
@@ -124,37 +123,16 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
-static bool is_visible(const char *s, size_t max)
-{
-	size_t n = 0;
-
-	for (; s[n]; n++)
-		if (n == max || s[n] < 0x21 || s[n] > 0x7e)
-			return false;
-	return n > 0;
-}
-
-/* W3C trace context, version 00: 00-<32 hex>-<16 hex>-<2 hex> */
-static bool is_traceparent(const char *s)
-{
-	static const char shape[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-
-	for (size_t i = 0; i < sizeof(shape); i++)
-		if (shape[i] == 'x' ? !s[i] || !strchr("0123456789abcdef", s[i]) : s[i] != shape[i])
-			return false;
-	return true;
-}
-
 static void take_trace(struct request *req, struct MHD_Connection *conn)
 {
 	const char *id = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "X-Request-Id");
 	const char *parent = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "traceparent");
 
-	if (id && is_visible(id, sizeof(req->request_id) - 1))
+	if (id && trace_is_id(id, sizeof(req->request_id) - 1))
 		snprintf(req->request_id, sizeof(req->request_id), "%s", id);
 	else
 		id_v7(req->request_id);
-	if (parent && is_traceparent(parent))
+	if (parent && trace_is_parent(parent))
 		snprintf(req->traceparent, sizeof(req->traceparent), "%s", parent);
 }
 
@@ -373,61 +351,11 @@ static void resume_done(struct loop *loop)
 
 /* --- start, run, stop --------------------------------------------------------------------------- */
 
-static int listen_on(const struct config *c)
-{
-	const struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list = NULL;
-	const int on = 1;
-	char port[8];
-	int fd = -1;
-
-	snprintf(port, sizeof(port), "%u", (unsigned)c->listen_port);
-	if (getaddrinfo(c->listen_host, port, &hints, &list))
-		return -1;
-	for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-		fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd < 0)
-			continue;
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-		if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, 1024)) {
-			close(fd);
-			fd = -1;
-		}
-	}
-	freeaddrinfo(list);
-	return fd;
-}
-
-static void log_listening(int fd)
-{
-	struct sockaddr_storage a;
-	socklen_t n = sizeof(a);
-	char host[64], port[8], text[80];
-
-	if (getsockname(fd, (struct sockaddr *)&a, &n) ||
-	    getnameinfo((struct sockaddr *)&a, n, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
-		return;
-	snprintf(text, sizeof(text), a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	log_event(LOG_LEVEL_INFO, "listening", "address", text, NULL);
-}
-
 static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 {
 	(void)cls;
 	(void)conn;
 	return strlen(s); /* we split paths before we decode them */
-}
-
-static unsigned connection_limit(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r))
-		return 512;
-	r.rlim_cur = r.rlim_max < 16384 ? r.rlim_max : 16384;
-	setrlimit(RLIMIT_NOFILE, &r);
-	return r.rlim_cur > 640 ? (unsigned)r.rlim_cur - 128 : 512;
 }
 
 static bool watch(struct loop *loop, int fd)
@@ -451,7 +379,7 @@ static struct MHD_Daemon *start_daemon(struct loop *loop, unsigned limit)
 struct loop *loop_new(struct app *app)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
-	const unsigned limit = connection_limit();
+	const unsigned limit = listen_limit();
 	const union MHD_DaemonInfo *info = NULL;
 	sigset_t set;
 
@@ -465,7 +393,7 @@ struct loop *loop_new(struct app *app)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	loop->connections = connections_new(limit);
-	loop->listener = listen_on(app->config);
+	loop->listener = listen_socket(app->config);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -515,7 +443,7 @@ void loop_run(struct loop *loop)
 	struct epoll_event events[8];
 	int64_t stop_at = 0;
 
-	log_listening(loop->listener);
+	listen_log(loop->listener);
 	for (;;) {
 		const int n = epoll_wait(loop->epoll, events, 8, wait_ms(loop));
 

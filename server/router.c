@@ -126,11 +126,6 @@ enum err router_find(const struct resource *const *resources, struct arena *aren
 
 			if (!fits(r->path, &parts, &literals) || literals != best)
 				continue;
-			allow(match, r->method);
-			if (get)
-				allow(match, "HEAD");
-			if (strcmp(r->method, method) == 0 || (get && strcmp(method, "HEAD") == 0))
-				got = r;
 			/* Any of them tells where the parameters are: a bad one is 404 before 405. */
 			if (match->n == 0) {
 				enum err e = take_parameters(arena, r->path, &parts, match);
@@ -138,6 +133,11 @@ enum err router_find(const struct resource *const *resources, struct arena *aren
 				if (e != ERR_OK)
 					return e;
 			}
+			allow(match, r->method);
+			if (get)
+				allow(match, "HEAD");
+			if (strcmp(r->method, method) == 0 || (get && strcmp(method, "HEAD") == 0))
+				got = r;
 		}
 	}
 	if (got == NULL)

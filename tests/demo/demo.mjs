@@ -69,7 +69,7 @@ async function createSite(tenant, path, address, unique) {
 			name: 'Redmond office',
 			region: 'US',
 			address_id: address.id,
-			resource_account: { number: numbers[9], number_type: 'native', destination: 'sip:main-line@contoso.example' },
+			resource_account: { number: numbers[9], number_type: 'native', destination: { type: "resource_account", address: "sip:main-line@contoso.example" } },
 			fallback: { type: 'safety_team', address: 'sip:front-desk@contoso.example', name: 'Front desk', staffed_24x7: true },
 		};
 		const { status, answer } = await send(tenant, 'POST', `${path}/sites`, { body, expect: [201, 409] });

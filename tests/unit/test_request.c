@@ -102,39 +102,38 @@ static const struct {
 } bodies[] = {
 	{ "{}", 0, ERR_OK, ERR_OK, "{}", NULL },
 	{ " \r\n\t{\"a\":[1,2.5,null,true,\"x\"]} \n", 0, ERR_OK, ERR_OK,
-		"{\"a\":[1,2.5,null,true,\"x\"]}", NULL },
+	  "{\"a\":[1,2.5,null,true,\"x\"]}", NULL },
 	{ "{\"a\":\"[[[[[[[[[[[[[[[[[[[[\\\"{{{\"}", 0, ERR_OK, ERR_OK,
-		"{\"a\":\"[[[[[[[[[[[[[[[[[[[[\\\"{{{\"}", NULL },
+	  "{\"a\":\"[[[[[[[[[[[[[[[[[[[[\\\"{{{\"}", NULL },
 	{ "{\"a\":" FIVE FIVE FIVE "]]]]]]]]]]]]]]]}", 0, ERR_OK, ERR_OK,
-		"{\"a\":" FIVE FIVE FIVE "]]]]]]]]]]]]]]]}", NULL },
+	  "{\"a\":" FIVE FIVE FIVE "]]]]]]]]]]]]]]]}", NULL },
 	{ "{\"a\":" FIVE FIVE FIVE "[]]]]]]]]]]]]]]]],\"b\":1}", 0, ERR_INVALID_JSON, ERR_OK,
-		"{\"a\":" FIVE FIVE FIVE "null]]]]]]]]]]]]]]],\"b\":1}",
-		"is nested too deeply, what is deeper is left out" },
-	{ "{\"a\":" FIVE FIVE FIVE "[\"]\\\"]\",{\"x\":[2]}]]]]]]]]]]]]]]]]}", 0,
-		ERR_INVALID_JSON, ERR_OK, "{\"a\":" FIVE FIVE FIVE "null]]]]]]]]]]]]]]]}",
-		"is nested too deeply, what is deeper is left out" },
+	  "{\"a\":" FIVE FIVE FIVE "null]]]]]]]]]]]]]]],\"b\":1}",
+	  "is nested too deeply, what is deeper is left out" },
+	{ "{\"a\":" FIVE FIVE FIVE "[\"]\\\"]\",{\"x\":[2]}]]]]]]]]]]]]]]]]}", 0, ERR_INVALID_JSON,
+	  ERR_OK, "{\"a\":" FIVE FIVE FIVE "null]]]]]]]]]]]]]]]}",
+	  "is nested too deeply, what is deeper is left out" },
 	{ "{\"a\":" FIVE FIVE FIVE FIVE, 0, ERR_INVALID_JSON, ERR_INVALID_JSON, NULL, NULL },
 	{ "{\"a\":" FIVE FIVE FIVE "[\"\\", 0, ERR_INVALID_JSON, ERR_INVALID_JSON, NULL, NULL },
 	{ "{\"a\":1,\"b\":2,\"a\":3}", 0, ERR_DUPLICATE_MEMBER, ERR_OK, "{\"a\":3,\"b\":2}",
-		"has a member twice, the last one counts" },
+	  "has a member twice, the last one counts" },
 	{ "{\"x\":{\"a\":1,\"a\":1}}", 0, ERR_DUPLICATE_MEMBER, ERR_OK, "{\"x\":{\"a\":1}}",
-		"has a member twice, the last one counts" },
+	  "has a member twice, the last one counts" },
 	{ "{\"a\":99999999999999999999,\"b\":-1,\"c\":1e999,\"d\":1e-999}", 0, ERR_INVALID_JSON,
-		ERR_OK, "{\"a\":null,\"b\":-1,\"c\":null,\"d\":0.0}",
-		"holds a number that is too large, it is left out" },
+	  ERR_OK, "{\"a\":null,\"b\":-1,\"c\":null,\"d\":0.0}",
+	  "holds a number that is too large, it is left out" },
 	{ "{\"a\":\"x\\u0000y\"}", 0, ERR_INVALID_JSON, ERR_OK, "{\"a\":\"x\xef\xbf\xbdy\"}",
-		"holds an escaped character that is none, it is left out" },
+	  "holds an escaped character that is none, it is left out" },
 	{ "{\"\\u0000\":1}", 0, ERR_INVALID_JSON, ERR_OK, "{\"\xef\xbf\xbd\":1}",
-		"holds an escaped character that is none, it is left out" },
+	  "holds an escaped character that is none, it is left out" },
 	{ "{\"a\":\"\\ud800\"}", 0, ERR_INVALID_JSON, ERR_OK, "{\"a\":\"\xef\xbf\xbd\"}",
-		"holds an escaped character that is none, it is left out" },
+	  "holds an escaped character that is none, it is left out" },
 	{ "{\"a\":\"\\udc00\\ud83d\\ude00\\u0041\"}", 0, ERR_INVALID_JSON, ERR_OK,
-		"{\"a\":\"\xef\xbf\xbd\xf0\x9f\x98\x80"
-		"A\"}",
-		"holds an escaped character that is none, it is left out" },
-	{ "{\"a\":\"\\ud83d\\u0041\"}", 0, ERR_INVALID_JSON, ERR_OK,
-		"{\"a\":\"\\ufffdA\"}",
-		"holds an escaped character that is none, it is left out" },
+	  "{\"a\":\"\xef\xbf\xbd\xf0\x9f\x98\x80"
+	  "A\"}",
+	  "holds an escaped character that is none, it is left out" },
+	{ "{\"a\":\"\\ud83d\\u0041\"}", 0, ERR_INVALID_JSON, ERR_OK, "{\"a\":\"\\ufffdA\"}",
+	  "holds an escaped character that is none, it is left out" },
 	{ "{\"a\":\"x\0y\"}", 11, ERR_INVALID_JSON, ERR_INVALID_JSON, NULL, NULL },
 	{ "{}\0", 3, ERR_INVALID_JSON, ERR_INVALID_JSON, NULL, NULL },
 	{ "{\"a\":\"\xff\"}", 0, ERR_INVALID_JSON, ERR_INVALID_JSON, NULL, NULL },
@@ -217,14 +216,15 @@ static void test_problem(void **state)
 
 	(void)state;
 	req.target = "/v1/a%2Fb/\xff\"<%zz";
-	assert_int_equal(
-		fail_member(&req, ERR_REQUIRED, "/name", "is %s", "required"), ERR_REQUIRED);
-	assert_int_equal(
-		fail_member(&req, ERR_UNKNOWN_FIELD, "/x\"\xff", "is wrong"), ERR_UNKNOWN_FIELD);
+	assert_int_equal(fail_member(&req, ERR_REQUIRED, "/name", "is %s", "required"),
+			 ERR_REQUIRED);
+	assert_int_equal(fail_member(&req, ERR_UNKNOWN_FIELD, "/x\"\xff", "is wrong"),
+			 ERR_UNKNOWN_FIELD);
 	reply_problem(&req, ERR_REQUIRED);
 	assert_int_equal(req.reply.status, 422);
 	assert_string_equal(req.reply.content_type, "application/problem+json");
-	assert_string_equal(req.reply.body,
+	assert_string_equal(
+		req.reply.body,
 		"{\"type\":\"/problems/required\",\"title\":\"Required\",\"status\":422,"
 		"\"detail\":\"name is required.\",\"instance\":\"/v1/a%2Fb/%FF%22%3C%25zz\","
 		"\"code\":\"required\",\"request_id\":\"r-1\",\"errors\":["
@@ -308,9 +308,9 @@ static void test_reply_and_path(void **state)
 	assert_int_equal(req.reply.status, 201);
 	assert_int_equal(req.reply.length, 7);
 	assert_string_equal(req.reply.location, "/x");
-	req.match = (struct route_match){
-		.names = { "user_id}", "user}/x" }, .values = { "u", "v" }, .n = 2
-	};
+	req.match = (struct route_match){ .names = { "user_id}", "user}/x" },
+					  .values = { "u", "v" },
+					  .n = 2 };
 	assert_string_equal(request_path(&req, "user_id"), "u");
 	assert_string_equal(request_path(&req, "user"), "v");
 	assert_null(request_path(&req, "use"));
@@ -320,14 +320,10 @@ static void test_reply_and_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query),
-		cmocka_unit_test(test_query_none_allowed),
-		cmocka_unit_test(test_body),
-		cmocka_unit_test(test_body_details),
-		cmocka_unit_test(test_problem),
-		cmocka_unit_test(test_problem_fields),
-		cmocka_unit_test(test_many_errors),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_query),	       cmocka_unit_test(test_query_none_allowed),
+		cmocka_unit_test(test_body),	       cmocka_unit_test(test_body_details),
+		cmocka_unit_test(test_problem),	       cmocka_unit_test(test_problem_fields),
+		cmocka_unit_test(test_many_errors),    cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_reply_and_path),
 	};
 

@@ -14,11 +14,11 @@ static const struct route users[] = {
 	{ .method = "GET", .path = "/v1/tenants/{tenant_id}/users", .operation_id = "listUsers" },
 	{ .method = "POST", .path = "/v1/tenants/{tenant_id}/users", .operation_id = "addUser" },
 	{ .method = "GET",
-		.path = "/v1/tenants/{tenant_id}/users/{user_id}",
-		.operation_id = "getUser" },
+	  .path = "/v1/tenants/{tenant_id}/users/{user_id}",
+	  .operation_id = "getUser" },
 	{ .method = "POST",
-		.path = "/v1/tenants/{tenant_id}/users/batch",
-		.operation_id = "addUsers" },
+	  .path = "/v1/tenants/{tenant_id}/users/batch",
+	  .operation_id = "addUsers" },
 	{ 0 },
 };
 static const struct route others[] = {
@@ -108,7 +108,7 @@ static void test_paths(void **state)
 		e = router_find(resources, arena, paths[i].method, paths[i].path, &route, &match);
 		if (want == NULL || *want == '!') {
 			if (e != (want == NULL ? ERR_NOT_FOUND : ERR_METHOD_NOT_ALLOWED) ||
-				route != NULL)
+			    route != NULL)
 				fail_msg("%s %s: %d", paths[i].method, paths[i].path, (int)e);
 			if (want != NULL)
 				assert_string_equal(match.allow, want + 1);
@@ -130,8 +130,8 @@ static void test_names(void **state)
 	struct route_match match;
 
 	(void)state;
-	assert_int_equal(router_find(resources, arena, "GET", "/v1/tenants/t/users/u", &route,
-				 &match),
+	assert_int_equal(
+		router_find(resources, arena, "GET", "/v1/tenants/t/users/u", &route, &match),
 		ERR_OK);
 	assert_int_equal(match.n, 2);
 	assert_memory_equal(match.names[0], "tenant_id}", 10);
@@ -141,9 +141,11 @@ static void test_names(void **state)
 
 static void test_scopes(void **state)
 {
-	static const char *const names[] = { "config:read", "config:write", "numbers:write",
-		"calls:read", "calls:write", "callbacks:resolve", "webhooks:manage",
-		"emergency:monitor", "operator" };
+	static const char *const names[] = { "config:read",	"config:write",
+					     "numbers:write",	"calls:read",
+					     "calls:write",	"callbacks:resolve",
+					     "webhooks:manage", "emergency:monitor",
+					     "operator" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -1,0 +1,16 @@
+/*
+ * The ids under which a request is followed: X-Request-Id and traceparent. Stateless.
+ */
+#ifndef SB_TRACE_H
+#define SB_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* 1 to max visible ASCII characters. */
+bool trace_is_id(const char *s, size_t max);
+
+/* W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case. */
+bool trace_is_parent(const char *s);
+
+#endif
