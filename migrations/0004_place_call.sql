@@ -11,9 +11,13 @@ RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	l leases;
 BEGIN
-	UPDATE leases SET ended_at = p_now,
-		state = CASE WHEN in_call = 0 AND expires_at <= p_now THEN 'expired' ELSE 'superseded' END
-	WHERE tenant_id = p_tenant AND id = p_lease AND state = 'active' RETURNING * INTO l;
+	-- An expired lease ended when it was over, not when somebody noticed.
+	UPDATE leases x SET
+		state = CASE WHEN x.in_call = 0 AND x.expires_at <= p_now THEN 'expired' ELSE 'superseded' END,
+		ended_at = CASE WHEN x.in_call = 0 AND x.expires_at <= p_now THEN greatest(x.expires_at,
+			(SELECT n.free_at FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.number_id = x.number_id
+				AND n.lease_id = x.id)) ELSE p_now END
+	WHERE x.tenant_id = p_tenant AND x.id = p_lease AND x.state = 'active' RETURNING x.* INTO l;
 	IF FOUND THEN
 		PERFORM emit_1(p_tenant, l.holder_id, p_now, p_instance, p_trace, json_build_array(
 			lease_event_1(l, 'lease.' || l.state, user_external_id_1(p_tenant, l.user_id), p_now)));

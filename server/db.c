@@ -181,6 +181,8 @@ enum err db_failed(struct db *db, const PGresult *res)
 	snprintf(db->constraint, sizeof(db->constraint), "%s", constraint ? constraint : "");
 	snprintf(db->message, sizeof(db->message), "%s: %s", state ? state : "-",
 		 message ? message : "");
+	if (state && !strcmp(state, "26000")) /* somebody has dropped them: prepare again */
+		memset(db->prepared, 0, sizeof(db->prepared));
 	if (err == ERR_INTERNAL)
 		log_event(LOG_LEVEL_ERROR, "statement_failed", "message", db->message, NULL);
 	return err;

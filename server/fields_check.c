@@ -182,6 +182,9 @@ bool is_time(const char *s)
 {
 	int second;
 
+	/* At both ends an offset would lead out of the four digits of a year. */
+	if (!strncmp(s, "000", 3) || !strncmp(s, "9999", 4))
+		return false;
 	if (strlen(s) > 64 || !is_date(&s) || !next_is(&s, "Tt") || !is_clock(&s, 23) ||
 	    !next_is(&s, ":"))
 		return false;

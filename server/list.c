@@ -20,7 +20,7 @@
 static enum err list_mark(struct request *req, const char *const *filters, char **mark)
 {
 	uint8_t digest[SHA256_LENGTH];
-	char *text = arena_strdup(req->arena, req->route->operation_id);
+	char *text = arena_strdup(req->arena, req->target); /* names the collection */
 	enum err e;
 
 	for (; filters != NULL && *filters != NULL && text != NULL; filters++) {

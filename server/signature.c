@@ -6,7 +6,8 @@
 #include "crypto.h"
 
 #define PREFIX "whsec_"
-#define SECRET_BYTES 32 /* the specification allows 24 to 64 */
+#define SECRET_BYTES 32
+#define SECRET_MIN 24 /* bytes, by the specification */
 #define SECRET_MAX 64
 
 char *signature_new_secret(struct arena *arena)
@@ -30,7 +31,8 @@ enum err signature_make(struct arena *arena, const char *secret, const char *id,
 	enum err err;
 
 	if (strncmp(secret, PREFIX, strlen(PREFIX)) ||
-	    !crypto_unbase64(secret + strlen(PREFIX), key, sizeof(key), &key_length) || !key_length)
+	    !crypto_unbase64(secret + strlen(PREFIX), key, sizeof(key), &key_length) ||
+	    key_length < SECRET_MIN)
 		return ERR_INVALID_VALUE;
 	signed_text = arena_printf(arena, "%s.%lld.", id, (long long)timestamp);
 	head = signed_text ? strlen(signed_text) : 0;

@@ -228,7 +228,7 @@ test('actions take no body, an empty one, or an object; what does not fit is ign
 		assert.ok(odd.warnings.some(({ detail }) => detail.includes(name)), `a warning names ${name}`);
 	const third = await t.place(await t.user());
 	const nulls = await t.act(third, 'end', { reason: null });
-	assert.deepEqual([nulls.end_reason, nulls.warnings], [null, []]);
+	assert.deepEqual([nulls.end_reason, nulls.warnings], ['unknown', []]);
 });
 
 test('connect reports the number that was presented; a callback on it rings the caller', async () => {

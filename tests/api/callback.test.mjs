@@ -43,10 +43,8 @@ test('placed from the Teams client: Teams clients ring only', async () => {
 test('placed from another endpoint: that one rings first, then the rest', async () => {
 	const agent = await t.user({ endpoints: [CCAAS, TEAMS, PHONE] });
 	const callback = await t.resolve((await leased(agent, PHONE)).number);
-	const [first, ...rest] = callback.targets;
-	assert.deepEqual([first.type, first.address, first.start_after_seconds], ['desk_phone', PHONE.address, 0]);
-	assert.deepEqual(rest.map((target) => target.type), ['ccaas_client', 'teams_client']);
-	assert.ok(rest.every((target) => target.start_after_seconds > 0) || callback.ring === 'simultaneous', JSON.stringify(callback.targets));
+	assert.deepEqual(callback.targets, ringing(PHONE));
+	assert.deepEqual(callback.then, [{ after_seconds: 20, targets: [CCAAS, TEAMS] }, { after_seconds: 40, targets: [DESK] }]);
 });
 
 test('no endpoint said, or none of that type left: all of them ring', async () => {

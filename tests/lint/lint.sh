@@ -54,7 +54,7 @@ house() {
 	only 'curl/' 'server/outbound\.c'
 	only 'gnutls/' 'server/crypto\.c'
 	only 'uuid(/uuid)?\.h' 'server/ids\.c'
-	only 'jansson\.h' '(server|api)/[a-z_]+\.[ch]'
+	only 'jansson\.h' '(server|api|api/emergency)/[a-z_]+\.[ch]'
 	only '(api/|emergency/)' '(api/.*|server/main\.c)'
 }
 
