@@ -14,6 +14,7 @@
 #include "resources.h"
 #include "server/emergency.h"
 #include "server/ids.h"
+#include "server/trace.h"
 
 #define PATH "/v1/callback-resolutions"
 
@@ -58,6 +59,23 @@ static const char *free_text(const json_t *body, const char *name, json_t *warni
 	return NULL;
 }
 
+/* The same, with a rule; a value that breaks it is left out. */
+static const char *checked_text(const json_t *body, const char *name, bool (*check)(const char *),
+				const char *rule, json_t *warnings)
+{
+	const char *s = free_text(body, name, warnings);
+
+	if (!s || check(s))
+		return s;
+	warn(warnings, "ignored_member", "/%s: %s; it was left out.", name, rule);
+	return NULL;
+}
+
+static bool is_external_call_id(const char *s)
+{
+	return trace_is_id(s, 255);
+}
+
 static void name_unknown(const json_t *body, json_t *warnings)
 {
 	static const char *const known[] = { "called_number",	 "caller_number",  "sip_priority",
@@ -71,8 +89,7 @@ static void name_unknown(const json_t *body, json_t *warnings)
 		while (*k && strcmp(*k, name))
 			k++;
 		if (!*k)
-			warn(warnings, "ignored_member", "/%.64s: is not known; it was left out.",
-			     name);
+			warn_unknown(warnings, "", name);
 	}
 }
 
@@ -96,8 +113,10 @@ static enum err resolve_parse(struct request *req)
 	id_v7(p->id);
 	p->caller_number = free_text(req->json, "caller_number", p->warnings);
 	p->sip_priority = free_text(req->json, "sip_priority", p->warnings);
-	p->external_call_id = free_text(req->json, "external_call_id", p->warnings);
-	p->caller_user_id = free_text(req->json, "caller_user_id", p->warnings);
+	p->external_call_id = checked_text(req->json, "external_call_id", is_external_call_id,
+					   "must be 1-255 visible ASCII characters", p->warnings);
+	p->caller_user_id = checked_text(req->json, "caller_user_id", is_reference,
+					 "must be an id or ext:<external_id>", p->warnings);
 	name_unknown(req->json, p->warnings);
 	lenient_notes(req, p->warnings);
 	return ERR_OK;

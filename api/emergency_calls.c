@@ -218,13 +218,14 @@ static json_t *intent_of(struct request *req, struct place *p, const json_t *con
 static enum err place_decide(struct request *req)
 {
 	struct place *p = req->op;
-	const json_t *context = arena_json(req->arena, json_loads(p->context_text, 0, NULL));
+	json_t *context = arena_json(req->arena, json_loads(p->context_text, 0, NULL));
 	struct dial_result dial;
 	struct plan plan;
 
 	if (!context)
 		return ERR_UNAVAILABLE;
 	p->call.warnings = arena_json(req->arena, json_copy(p->own_warnings));
+	plan_overlay(context, &p->call);
 	plan_dial(context, &p->call, &dial);
 	if (dial.outcome != DIAL_EMERGENCY)
 		return not_emergency(req, context, p);

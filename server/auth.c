@@ -32,6 +32,7 @@ struct entry {
 	uint32_t scopes;
 	int64_t expires;    /* Unix seconds, 0: never */
 	int64_t checked_ns; /* monotonic */
+	bool used;	    /* since auth_used() last asked */
 };
 
 struct auth_cache {
@@ -84,6 +85,36 @@ static bool cache_get(struct auth_cache *c, const char *name, struct entry *out)
 		*out = *e;
 	pthread_mutex_unlock(&c->mutex);
 	return hit;
+}
+
+/* A key has been admitted; its time of use is written later, by the sweeper. */
+static void cache_used(struct auth_cache *c, const char *name)
+{
+	struct entry *e = slot(c, name);
+
+	pthread_mutex_lock(&c->mutex);
+	if (!strcmp(e->name, name))
+		e->used = true;
+	pthread_mutex_unlock(&c->mutex);
+}
+
+size_t auth_used(struct auth_cache *c, struct used_key *out, size_t max)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&c->mutex);
+	for (size_t i = 0; i < CACHE_SLOTS && n < max; i++) {
+		struct entry *e = &c->slots[i];
+
+		if (!e->used)
+			continue;
+		e->used = false;
+		memcpy(out[n].id, e->name, sizeof(out[n].id) - 1);
+		out[n].id[UUID_TEXT - 1] = '\0';
+		memcpy(out[n++].tenant, e->tenant, sizeof(e->tenant));
+	}
+	pthread_mutex_unlock(&c->mutex);
+	return n;
 }
 
 static void cache_put(struct auth_cache *c, const struct entry *e)
@@ -188,6 +219,7 @@ static enum err admit(struct request *req, const struct entry *e)
 	memcpy(req->who.key_id, id, sizeof(id));
 	memcpy(req->who.tenant, e->tenant, sizeof(req->who.tenant));
 	req->who.scopes = e->scopes;
+	cache_used(req->app->auth, id);
 	return enter(req, e);
 }
 
@@ -282,7 +314,15 @@ enum err auth_loaded(struct request *req, const struct db_batch *batch)
 
 enum err auth_scope(struct request *req)
 {
-	if (!req->route->scopes || req->who.scopes & req->route->scopes)
+	const uint32_t needed = req->route->scopes;
+	const char *names = "";
+
+	if (!needed || req->who.scopes & needed)
 		return ERR_OK;
-	return fail(req, ERR_FORBIDDEN, "The key does not have a scope that allows this.");
+	for (uint32_t bit = 1; bit <= SCOPE_OPERATOR && names; bit <<= 1)
+		if (needed & bit)
+			names = arena_printf(req->arena, "%s%s%s", names, *names ? " or " : "",
+					     scope_name(bit));
+	return fail(req, ERR_FORBIDDEN, "The key needs the scope %s.",
+		    names ? names : "of this operation");
 }

@@ -22,6 +22,12 @@ enum err auth_begin(struct request *, bool *todo);
 /* Step 2, where todo: adds its lookups to a batch, and takes the answer. */
 enum err auth_load(struct request *, struct db_batch *);
 enum err auth_loaded(struct request *, const struct db_batch *);
+/* Keys that were admitted since the last call, at most max of them; the rest is told next time. */
+struct used_key {
+	char id[UUID_TEXT], tenant[UUID_TEXT];
+};
+size_t auth_used(struct auth_cache *, struct used_key *out, size_t max);
+
 /* Step 3: has the key one of the route's scopes? ERR_FORBIDDEN. */
 enum err auth_scope(struct request *);
 

@@ -134,6 +134,8 @@ static void take_trace(struct request *req, struct MHD_Connection *conn)
 		id_v7(req->request_id);
 	if (parent && trace_is_parent(parent))
 		snprintf(req->traceparent, sizeof(req->traceparent), "%s", parent);
+	else
+		trace_new_parent(req->traceparent);
 }
 
 /* "abc" or abc; anything else is as if it were not there: a call is not refused for its header. */
@@ -177,6 +179,8 @@ static void begin(struct request *req, struct MHD_Connection *conn, const char *
 		early(req, ERR_UNAVAILABLE, NULL);
 	if (found)
 		early(req, found, NULL);
+	else if (!router_ids_fit(&req->match))
+		early(req, ERR_NOT_FOUND, NULL);
 	if (req->route && req->route->lane == LANE_EMERGENCY)
 		connection_busy(req->app->loop->connections, conn, true);
 }

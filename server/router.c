@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "fields.h"
 #include "text.h"
+#include "trace.h"
 
 #define MAX_SEGMENTS 16
 
@@ -146,6 +148,27 @@ enum err router_find(const struct resource *const *resources, struct arena *aren
 	match->n = 0;
 	*route = got;
 	return take_parameters(arena, got->path, &parts, match);
+}
+
+/* What may stand for an id: a uuid, ext:<external_id>, or a number in E.164. */
+static bool is_id(const char *s)
+{
+	return is_uuid(s) || is_e164(s) || (strncmp(s, "ext:", 4) == 0 && trace_is_id(s + 4, 255));
+}
+
+static bool names_id(const char *template)
+{
+	size_t length = strcspn(template, "}");
+
+	return length >= 3 && strncmp(template + length - 3, "_id", 3) == 0;
+}
+
+bool router_ids_fit(const struct route_match *match)
+{
+	for (size_t i = 0; i < match->n; i++)
+		if (names_id(match->names[i]) && !is_id(match->values[i]))
+			return false;
+	return true;
 }
 
 static const struct {

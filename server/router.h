@@ -80,6 +80,10 @@ struct route_match {
 enum err router_find(const struct resource *const *resources, struct arena *, const char *method,
 		     const char *path, const struct route **route, struct route_match *match);
 
+/* Every parameter called ..._id is one: a uuid, ext:<external_id>, or an E.164 number. Otherwise
+   the path names nothing: 404, before any key is asked for. */
+bool router_ids_fit(const struct route_match *match);
+
 /* "config:read" -> bit, 0 where there is none; and back. */
 uint32_t scope_by_name(const char *name, size_t len);
 const char *scope_name(uint32_t bit);

@@ -10,9 +10,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth.h"
 #include "config.h"
 #include "db.h"
 #include "delivery.h"
+#include "log.h"
 #include "metrics.h"
 
 #define EVERY_MS 1000 /* well under the 5 s within which whatever is due is done (api.md 4) */
@@ -34,6 +36,13 @@ static const struct db_stmt find_due = {
 static const struct db_stmt sweep_one = { "sweep_one",
 					  "SELECT sweep_1($1, $2::uuid, $3::uuid, $4::integer)",
 					  4 };
+
+static const struct db_stmt key_used = {
+	"key_used",
+	"UPDATE api_keys SET last_used_at = now() WHERE tenant_id = $1::uuid AND id = $2::uuid"
+	" AND (last_used_at IS NULL OR last_used_at < now() - interval '10 s')",
+	2
+};
 
 /* Every element in one transaction: all of a slice is small. Returns how many were done. */
 static int sweep_slice(struct sweep *s, const struct db_result *due, int n)
@@ -81,6 +90,27 @@ static void sweep_all(struct sweep *s)
 	arena_reset(s->arena);
 }
 
+/* When keys were last used: to within a few seconds, and off every request's path. */
+static void note_used_keys(struct sweep *s)
+{
+	struct used_key keys[SLICE];
+	const size_t n = auth_used(s->app->auth, keys, SLICE);
+	struct db_batch *batch = n ? db_batch_new(s->db, s->arena, true) : NULL;
+	enum err err = batch ? ERR_OK : ERR_UNAVAILABLE;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		const char *const params[] = { keys[i].tenant, keys[i].id };
+
+		err = db_batch_tenant(batch, params[0]);
+		if (!err)
+			err = db_batch_add(batch, &key_used, params, NULL);
+	}
+	/* Lost if it fails: the next use notes it again. */
+	if (!err && db_batch_run(batch))
+		log_event(LOG_LEVEL_WARN, "key_use_not_noted", NULL);
+	arena_reset(s->arena);
+}
+
 static bool wait_next(struct sweep *s)
 {
 	struct timespec until;
@@ -100,8 +130,10 @@ static void *sweep_main(void *arg)
 {
 	struct sweep *s = arg;
 
-	while (wait_next(s))
+	while (wait_next(s)) {
 		sweep_all(s);
+		note_used_keys(s);
+	}
 	return NULL;
 }
 

@@ -1,7 +1,11 @@
 /* See trace.h. */
 #include "trace.h"
 
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "crypto.h"
 
 bool trace_is_id(const char *s, size_t max)
 {
@@ -13,7 +17,6 @@ bool trace_is_id(const char *s, size_t max)
 	return n > 0;
 }
 
-/* W3C trace context, version 00: 00-<32 hex>-<16 hex>-<2 hex> */
 bool trace_is_parent(const char *s)
 {
 	static const char shape[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
@@ -21,5 +24,23 @@ bool trace_is_parent(const char *s)
 	for (size_t i = 0; i < sizeof(shape); i++)
 		if (shape[i] == 'x' ? !s[i] || !strchr("0123456789abcdef", s[i]) : s[i] != shape[i])
 			return false;
-	return true;
+	/* All zeros is no id. */
+	return strspn(s + 3, "0") < 32 && strspn(s + 36, "0") < 16;
+}
+
+void trace_new_parent(char out[static TRACE_PARENT])
+{
+	uint8_t bytes[24];
+	size_t at = 3;
+
+	out[0] = '\0';
+	if (crypto_random(bytes, sizeof(bytes)))
+		return; /* without randomness it is not traced */
+	memcpy(out, "00-", 4);
+	for (size_t i = 0; i < sizeof(bytes); i++, at += 2) {
+		if (i == 16)
+			out[at++] = '-';
+		snprintf(out + at, TRACE_PARENT - at, "%02x", bytes[i]);
+	}
+	memcpy(out + at, "-00", 4); /* not sampled: nobody before us asked for it */
 }

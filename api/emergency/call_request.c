@@ -11,6 +11,7 @@
 
 #define EXTERNAL_CALL_ID_MAX 255
 #define TEXT_MAX 200
+#define NAME_SHOWN 64
 #define UNCERTAINTY_MAX 10000000.0 /* metres */
 
 typedef bool (*check_fn)(const json_t *);
@@ -203,6 +204,22 @@ struct member {
 	const char *rule;
 };
 
+/* Bytes of a name that are shown: whole characters of UTF-8. */
+static int shown(const char *name)
+{
+	size_t n = strnlen(name, NAME_SHOWN);
+
+	while (n && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	return (int)n;
+}
+
+void warn_unknown(json_t *warnings, const char *prefix, const char *name)
+{
+	warn(warnings, "ignored_member", "%s/%.*s: is not known; it was left out.", prefix,
+	     shown(name), name);
+}
+
 static const struct member *find(const struct member *table, const char *name)
 {
 	for (; table->name; table++)
@@ -229,8 +246,7 @@ static json_t *sift(const struct member *table, const json_t *object, const char
 			warn(warnings, "ignored_member", "%s/%s: %s; it was left out.", prefix,
 			     name, m->rule);
 		else
-			warn(warnings, "ignored_member", "%s/%.64s: is not known; it was left out.",
-			     prefix, name);
+			warn_unknown(warnings, prefix, name);
 	}
 	return out;
 }
@@ -318,9 +334,10 @@ static void take_location(struct arena *arena, const json_t *v, struct call_requ
 	out->address_ref = text_of(json_object_get(sifted, "address_id"));
 	if (!out->region)
 		out->region = text_of(json_object_get(sifted, "region"));
-	if (says_where(sifted))
+	/* With an address_id the other members say more of it: the floor, the room. */
+	if (says_where(sifted) || out->address_ref)
 		out->location = arena_json(arena, whole_location(sifted));
-	else if (!out->address_ref && json_object_size(sifted))
+	else if (json_object_size(sifted))
 		warn(out->warnings, "ignored_member", "/location: says no place; it was left out.");
 }
 

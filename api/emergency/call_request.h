@@ -40,6 +40,9 @@ json_t *call_action_parse(struct arena *, const char *action, const json_t *body
 void warn(json_t *warnings, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The ignored_member warning of a member that nobody knows; prefix: the pointer of its object. */
+void warn_unknown(json_t *warnings, const char *prefix, const char *name);
+
 /* The arena gives it back; NULL where json is NULL or memory is out. */
 json_t *arena_json(struct arena *, json_t *json);
 

@@ -39,6 +39,30 @@ json_t *plan_location(const json_t *context, const struct call_request *req, con
 	return NULL;
 }
 
+static bool is_place(const json_t *location)
+{
+	return json_is_string(json_object_get(location, "street")) ||
+	       json_is_string(json_object_get(location, "city")) ||
+	       json_is_string(json_object_get(location, "postal_code")) ||
+	       json_is_string(json_object_get(location, "name")) ||
+	       json_is_number(json_object_get(location, "latitude"));
+}
+
+void plan_overlay(json_t *context, struct call_request *req)
+{
+	static const char *const more[] = { "floor",	     "room",   "latitude",    "longitude",
+					    "uncertainty_m", "method", "detected_at", NULL };
+	json_t *named = json_object_get(context, "address");
+
+	if (!req->address_ref || !req->location)
+		return;
+	for (const char *const *m = more; json_is_object(named) && *m; m++)
+		if (!json_is_null(json_object_get(req->location, *m)))
+			json_object_set(named, *m, json_object_get(req->location, *m));
+	if (!json_is_object(named) && !is_place(req->location))
+		req->location = NULL;
+}
+
 static size_t regions_of(const json_t *context, const struct call_request *req,
 			 const char *regions[MAX_REGIONS])
 {

@@ -26,6 +26,10 @@ struct plan {
    NULL: unknown. *source: caller, user, site or none. */
 json_t *plan_location(const json_t *context, const struct call_request *, const char **source);
 
+/* Puts what the request says beside its address_id (floor, room, point, method) over the address of
+   the context; drops a location that says no more than an address_id that names nothing. */
+void plan_overlay(json_t *context, struct call_request *);
+
 /* What was dialled, in the first region of request, location, user's address, site and tenant. */
 void plan_dial(const json_t *context, const struct call_request *, struct dial_result *);
 /* The first of these regions that has emergency numbers, for the 422 that lists them; NULL: none. */

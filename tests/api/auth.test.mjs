@@ -167,9 +167,10 @@ test('a reference to another tenant\'s resource is unknown, like any', async () 
 		assert.deepEqual([one.status, one.body.code], [422, 'unknown_reference'], one.text);
 		assert.equal(bare(one), bare(two), JSON.stringify(foreign));
 	}
-	const call_ = await t.place(t.agent, { site_id: other.home.id, location: { address_id: other.homeAddress.id, floor: '1' } });
+	const call_ = await t.place(t.agent, { site_id: other.home.id, location: { address_id: other.homeAddress.id, city: 'Elsewhere' } });
 	assert.equal(call_.site_id, t.home.id);
-	assert.ok(!JSON.stringify(call_).includes(other.home.id) && call_.location.address.street === null);
+	assert.deepEqual([call_.location.address.address_id, call_.location.address.street, call_.location.address.city], [null, null, 'Elsewhere']);
+	assert.ok(!JSON.stringify({ ...call_, warnings: [] }).includes(other.home.id));
 	await t.end(call_);
 });
 

@@ -25,11 +25,10 @@ afterEach(async () => {
 after(() => w.close());
 
 const nested = (depth) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
-const inMetadata = (depth) => `{"user_id":"x","dial_string":"988","metadata":${nested(depth - 1)}}`; // no emergency number: nothing is placed
 
-async function refused(reply, status, code, pointers) {
+async function refused(reply, status, code, pointers, what = '') {
 	const { body } = await reply;
-	assert.deepEqual([body.status, body.code], [status, code], JSON.stringify(body));
+	assert.deepEqual([body.status, body.code], [status, code], `${what} ${JSON.stringify(body)}`);
 	assert.ok(body.detail);
 	if (pointers) {
 		assert.deepEqual(body.errors.map((e) => e.pointer).sort(), [...pointers].sort(), JSON.stringify(body.errors));
@@ -56,21 +55,18 @@ test('bytes that are no UTF-8 are no JSON', async () => {
 			await refused(t.call('POST', path, { text: bytes }), 400, 'invalid_json');
 });
 
-test('a member twice is refused, at any depth, on every route', async () => {
+test('a member twice is refused, at any depth', async () => {
 	for (const text of ['{"name":"a","name":"b","region":"US"}', '{"name":"a","fallback":{"type":"sip_uri","type":"sip_uri","address":"x"}}', '{"a":[{"b":1,"b":1}]}', '{"name":"a","n\\u0061me":"b"}'])
-		for (const path of ['/sites', '/emergency-calls'])
-			await refused(t.call('POST', path, { text }), 400, 'duplicate_member');
+		await refused(t.call('POST', '/sites', { text }), 400, 'duplicate_member');
 });
 
 test('sixteen levels are taken, seventeen are not, nor a hundred thousand', async () => {
-	await refused(t.call('POST', '/emergency-calls', { text: inMetadata(16) }), 422, 'not_an_emergency_number');
-	await refused(t.call('POST', '/emergency-calls', { text: inMetadata(17) }), 400, 'invalid_json');
 	await refused(t.call('POST', '/sites', { text: nested(16) }), 422, 'unknown_field');
 	await refused(t.call('POST', '/sites', { text: nested(17) }), 400, 'invalid_json');
 	await refused(t.call('POST', '/sites', { text: '['.repeat(60_000) }), 400, 'invalid_json');
 });
 
-const sized = (bytes) => `{"name":"${'x'.repeat(bytes - 11)}"}`;
+const sized = (bytes) => '{}'.padEnd(bytes);
 test('a body of 64 KiB is read, one byte more is too large, however large it is', async () => {
 	await refused(t.call('POST', '/sites', { text: sized(65_536) }), 422, 'required');
 	for (const size of [65_537, 1 << 20, 1 << 23])
@@ -172,9 +168,9 @@ test('numbers for a pool are all taken or none; each fault points at its place',
 
 test('wrong queries are refused by name', async () => {
 	for (const query of ['page_size=0', 'page_size=-1', 'page_size=x', 'page_size=', 'page_size=1.5', 'page_size=1&page_size=2', 'page_size=99999999999999999999', 'page_token=x', 'page_token=', 'nmae=x', 'page-size=1', '%00=1', 'page_size=%', 'page_size=%zz', 'page_size=1%00', 'external_id=%ff', 'state=active', '=', 'a'])
-		await refused(t.call('GET', `/users?${query}`), 400, 'invalid_query');
+		await refused(t.call('GET', `/users?${query}`), 400, 'invalid_query', undefined, query);
 	for (const path of ['leases?state=gone', 'leases?at=now', 'leases?number=911', 'leases?user_id=', 'emergency-calls?state=over', 'emergency-calls?user_id=x', 'phone-numbers?usage=fax', 'phone-numbers?number=1', 'pools?site_id=x'])
-		await refused(t.call('GET', `/${path}`), 400, 'invalid_query');
+		await refused(t.call('GET', `/${path}`), 400, 'invalid_query', undefined, path);
 	const { next_page_token: token } = (await t.call('GET', '/phone-numbers?page_size=1', { expect: 200 })).body;
 	await refused(t.call('GET', `/phone-numbers?page_size=1&usage=callback&page_token=${enc(token)}`), 400, 'invalid_query');
 	await refused(t.call('GET', `/addresses?page_token=${enc(token)}`), 400, 'invalid_query');

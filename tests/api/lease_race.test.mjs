@@ -12,9 +12,12 @@ const NUMBERS = 10;
 let w;
 before(async () => {
 	w = await world({ servers: 2 });
-	// When a number became free, other than by never having been leased: the transaction, and the leases
-	// that it had had until then.
-	await w.sql('CREATE TABLE test_freed (number_id uuid NOT NULL, xid xid8, leases_before uuid[] NOT NULL)');
+	// When a number was taken: leased, or renewed (its holder may come back just when its time is up).
+	await w.sql(`CREATE VIEW test_takes AS SELECT tenant_id, id, number_id, taken_xid AS xid, leased_at AS at FROM leases
+		UNION ALL SELECT e.tenant_id, e.id, l.number_id, e.xid, e.occurred_at FROM events e
+		JOIN leases l ON l.tenant_id = e.tenant_id AND l.id = e.lease_id WHERE e.type = 'lease.renewed'`);
+	// When a number became free, other than by never having been taken: in which transaction, after which takes.
+	await w.sql('CREATE TABLE test_freed (number_id uuid NOT NULL, xid xid8, takes_before uuid[] NOT NULL)');
 });
 after(() => w.close());
 
@@ -23,21 +26,21 @@ const crowd = () => w.tenant({ numbers: NUMBERS, users: CALLERS });
 const placeAll = (t) => Promise.all(t.users.map((user, i) => t.place(user, {}, { server: server(i) })));
 const endAll = (t, calls) => Promise.all(calls.map((call, i) => t.end(call, { server: server(i + 1) })));
 
-// Reuses in whose snapshot another number of the pool was free: it had become free in a transaction that the
-// snapshot shows (or was never leased, xid null), and no later lease of it is in the snapshot, nor was made
+// Reuses in whose snapshot a number of the pool was free: it had become free in a transaction that the
+// snapshot shows (or was never taken, xid null), and no later take of it is in the snapshot, nor was made
 // earlier in the reuse's own transaction.
 const VIOLATIONS = `
 	SELECT l.id, l.number, n.number AS was_free
 	FROM leases l
 	JOIN pool_numbers n ON n.tenant_id = l.tenant_id AND n.pool_id = l.pool_id
-	JOIN (SELECT number_id, NULL::xid8 AS xid, '{}'::uuid[] AS leases_before FROM pool_numbers
+	JOIN (SELECT number_id, NULL::xid8 AS xid, '{}'::uuid[] AS takes_before FROM pool_numbers
 		UNION ALL SELECT * FROM test_freed) f ON f.number_id = n.number_id
 	WHERE l.tenant_id = $1 AND l.reuse_snapshot IS NOT NULL
 		AND (f.xid IS NULL OR pg_visible_in_snapshot(f.xid, l.reuse_snapshot))
-		AND NOT EXISTS (SELECT FROM leases x WHERE x.tenant_id = l.tenant_id AND x.number_id = n.number_id
-			AND x.id <> l.id AND x.id <> ALL (f.leases_before)
-			AND CASE WHEN x.taken_xid = l.taken_xid THEN x.leased_at < l.leased_at
-				ELSE pg_visible_in_snapshot(x.taken_xid, l.reuse_snapshot) END)`;
+		AND NOT EXISTS (SELECT FROM test_takes x WHERE x.tenant_id = l.tenant_id AND x.number_id = n.number_id
+			AND x.id <> l.id AND x.id <> ALL (f.takes_before)
+			AND CASE WHEN x.xid = l.taken_xid THEN x.at < l.leased_at
+				ELSE pg_visible_in_snapshot(x.xid, l.reuse_snapshot) END)`;
 
 async function assertNoViolation(t) {
 	const [{ reuses }] = await w.sql('SELECT count(*)::int AS reuses FROM leases WHERE tenant_id = $1 AND reuse_snapshot IS NOT NULL', [t.id]);
@@ -45,7 +48,7 @@ async function assertNoViolation(t) {
 	assert.deepEqual(await w.sql(VIOLATIONS, [t.id]), [], 'no number was reused while another was free');
 	// The check can fail: were one number free all the time, every reuse would be found.
 	const found = await w.transaction(async (query) => {
-		await query(`INSERT INTO test_freed SELECT number_id, NULL, array_agg(id) FROM leases WHERE tenant_id = $1
+		await query(`INSERT INTO test_freed SELECT number_id, NULL, array_agg(id) FROM test_takes WHERE tenant_id = $1
 			GROUP BY number_id ORDER BY number_id LIMIT 1`, [t.id]);
 		const rows = await query(VIOLATIONS, [t.id]);
 		await query('TRUNCATE test_freed');
@@ -117,7 +120,7 @@ function expireSome(t, count) {
 		for (const { number_id, lease_id } of rows) {
 			await query(`UPDATE pool_numbers SET free_at = now() - interval '1 s' WHERE number_id = $1`, [number_id]);
 			await query(`UPDATE leases SET expires_at = now() - interval '1 s' WHERE id = $1`, [lease_id]);
-			await query(`INSERT INTO test_freed SELECT $1, pg_current_xact_id(), array_agg(id) FROM leases WHERE number_id = $1`, [number_id]);
+			await query(`INSERT INTO test_freed SELECT $1, pg_current_xact_id(), array_agg(id) FROM test_takes WHERE number_id = $1`, [number_id]);
 		}
 		return rows.length;
 	});

@@ -55,8 +55,9 @@ export async function run(args, settings = {}) {
 
 // One `switchback serve`. log: its JSON lines so far; exited: { code, signal } when it is over.
 class Server {
-	constructor(settings) {
+	constructor(settings, gone) {
 		this.settings = settings;
+		this.gone = gone; // called when it is asked to end
 		this.log = [];
 		this.odd = []; // lines that are no JSON
 		this.waiting = [];
@@ -125,6 +126,7 @@ class Server {
 	async stop({ errors = false } = {}) {
 		if (!running.delete(this.child))
 			return;
+		this.gone(this);
 		this.child.kill('SIGTERM');
 		const how = await within('switchback serve stops', this.exited).finally(() => this.child.kill('SIGKILL'));
 		this.agent.destroy();
@@ -137,6 +139,7 @@ class Server {
 	// SIGKILL, as a crash would.
 	async kill() {
 		running.delete(this.child);
+		this.gone(this);
 		this.child.kill('SIGKILL');
 		await this.exited;
 		this.agent.destroy();
@@ -147,7 +150,7 @@ class World {
 	constructor() {
 		this.database = `switchback_test_${randomBytes(6).toString('hex')}`;
 		this.operatorKey = randomBytes(24).toString('hex');
-		this.servers = [];
+		this.servers = []; // those that run, in the order of their start
 		this.receivers = [];
 		this.numbers = 0; // telephone numbers handed out: each is unique in a deployment
 		this.expectsErrors = false;
@@ -167,6 +170,7 @@ class World {
 	async open(adminUrl, superuserUrl) {
 		assert.ok(adminUrl, 'SWITCHBACK_TEST_ADMIN_URL must name a PostgreSQL (tests/run.sh does)');
 		this.adminUrl = adminUrl;
+		this.superuserUrl = superuserUrl;
 		this.url = urlOf(adminUrl, this.database);
 		await this.administer(`CREATE DATABASE ${this.database}`);
 		await this.migrate();
@@ -176,8 +180,8 @@ class World {
 			await this.openWindow();
 	}
 
-	async administer(statement) {
-		const client = new pg.Client({ connectionString: this.adminUrl });
+	async administer(statement, url = this.adminUrl) {
+		const client = new pg.Client({ connectionString: url });
 		await client.connect();
 		await client.query(statement).finally(() => client.end());
 	}
@@ -220,7 +224,8 @@ class World {
 	}
 
 	async serve(settings = {}) {
-		const server = await new Server({ ...this.settings, ...settings }).start();
+		const gone = (server) => (this.servers = this.servers.filter((one) => one !== server));
+		const server = await new Server({ ...this.settings, ...settings }, gone).start();
 		this.servers.push(server);
 		return server;
 	}
@@ -266,7 +271,8 @@ class World {
 			await attempt(() => hook.close());
 		if (this.pool)
 			await attempt(() => this.pool.end());
-		await attempt(() => this.administer(`DROP DATABASE IF EXISTS ${this.database} WITH (FORCE)`));
+		// FORCE: a connection may take a moment to be gone. One of a superuser only yields to another.
+		await attempt(() => this.administer(`DROP DATABASE IF EXISTS ${this.database} WITH (FORCE)`, this.superuserUrl));
 		if (faults.length)
 			throw new AggregateError(faults, faults.map((fault) => fault.message).join('\n'));
 	}

@@ -67,8 +67,8 @@ function parse(bytes, closed) {
 }
 
 // Writes the parts one after the other, each as one packet as far as we can tell, and reads one reply, or
-// what comes until the server closes. status 0: it closed without an answer. end: we close our side.
-export function raw(server, parts, { end = false } = {}) {
+// what comes until the server closes. status 0: it closed without an answer.
+export function raw(server, parts) {
 	const list = Array.isArray(parts) ? parts : [parts];
 	const socket = net.connect({ host: server.host, port: server.port, noDelay: true });
 	const answer = new Promise((resolve, reject) => {
@@ -90,8 +90,6 @@ export function raw(server, parts, { end = false } = {}) {
 					return;
 				await new Promise((sent) => socket.write(part, 'latin1', sent));
 			}
-			if (end)
-				socket.end();
 		});
 	});
 	return within('a reply on the socket', answer).finally(() => socket.destroy());
