@@ -29,7 +29,7 @@ struct transfer {
 	void *tag;
 	size_t received;
 	bool refused; /* by the address policy */
-	struct transfer *prev, *next;
+	struct transfer *next;
 };
 
 struct outbound {
@@ -175,12 +175,6 @@ struct outbound *outbound_new(const struct config *config)
 
 static void transfer_free(struct transfer *t)
 {
-	if (t->prev)
-		t->prev->next = t->next;
-	else if (t->owner->under_way == t)
-		t->owner->under_way = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
 	if (t->curl) {
 		curl_multi_remove_handle(t->owner->multi, t->curl);
 		curl_easy_cleanup(t->curl);
@@ -190,12 +184,27 @@ static void transfer_free(struct transfer *t)
 	free(t);
 }
 
+/* Takes it out of the list of those under way. */
+static void unlink_transfer(struct transfer *t)
+{
+	struct transfer **at = &t->owner->under_way;
+
+	while (*at && *at != t)
+		at = &(*at)->next;
+	if (*at)
+		*at = t->next;
+}
+
 void outbound_free(struct outbound *o)
 {
 	if (!o)
 		return;
-	while (o->under_way)
-		transfer_free(o->under_way);
+	while (o->under_way) {
+		struct transfer *t = o->under_way;
+
+		o->under_way = t->next;
+		transfer_free(t);
+	}
 	curl_multi_cleanup(o->multi);
 	curl_global_cleanup();
 	free(o);
@@ -258,8 +267,6 @@ bool outbound_post(struct outbound *o, const char *url, const char *const *heade
 		return false;
 	}
 	t->next = o->under_way;
-	if (t->next)
-		t->next->prev = t;
 	o->under_way = t;
 	o->n++;
 	return true;
@@ -309,6 +316,7 @@ bool outbound_next(struct outbound *o, struct outbound_result *out)
 	}
 	out->status = (int)status;
 	o->n--;
+	unlink_transfer(t);
 	transfer_free(t);
 	return true;
 }

@@ -30,8 +30,8 @@ struct dial_request {
 	const char *dialed;	    /* as it came */
 	const char *const *regions; /* in order of precedence; NULL and "" entries are skipped */
 	size_t n_regions;
-	bool is_extension;	    /* all of the digits together are an extension of the tenant */
-	bool assert_emergency;	    /* the client says that it is one, whatever the tables say */
+	bool is_extension;     /* all of the digits together are an extension of the tenant */
+	bool assert_emergency; /* the client says that it is one, whatever the tables say */
 };
 
 struct dial_result {

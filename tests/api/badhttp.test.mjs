@@ -105,9 +105,7 @@ test('two lengths, a length with chunks, or a coding we do not know: refused, an
 		'a length that is no number': ['Content-Length: many'],
 		'an empty length': ['Content-Length: '],
 	};
-	for (const [name, headers] of Object.entries(rows)) {
-		assertRefused(await raw(server, posting(...headers) + body), name);
-	}
+	await Promise.all(Object.entries(rows).map(async ([name, headers]) => assertRefused(await raw(server, posting(...headers) + body), name)));
 });
 
 test('a refused head does not let its body pass for a second request', async () => {
@@ -154,7 +152,7 @@ test('a request that stops before its end is none, and nobody waits for the rest
 	const body = user();
 	const beginnings = [0, 1, body.length - 1].map((n) => posting(`Content-Length: ${body.length}`) + body.slice(0, n));
 	beginnings.push(`${posting('Transfer-Encoding: chunked')}${body.length.toString(16)}\r\n${body}\r\n`, posting('Content-Length: 9').slice(0, -2),
-		'\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003', '\r\n\r\n\r\n', 'GET /livez');
+		'\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003', '\r\n\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'GET /livez');
 	for (const bytes of beginnings)
 		for (const how of ['destroy', 'resetAndDestroy'])
 			await abandoned(bytes, how);
@@ -188,12 +186,11 @@ test('heads too large, or no heads at all: refused, whatever they are', async ()
 		'a NUL in a header': head(line, 'X-Nul: a\u0000b'),
 		'a folded header': head(line, 'X-Folded: a\r\n b', `Authorization: Bearer ${t.key}`),
 		'an HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-		nonsense: '\u0000\u0001\u0002\r\n\r\n',
 	};
-	for (const [name, bytes] of Object.entries(rows)) {
+	await Promise.all(Object.entries(rows).map(async ([name, bytes]) => {
 		const reply = await raw(server, bytes);
 		assert.ok(reply.status < 500 || reply.status === 505, `${name}: ${reply.status}`); // 505: HTTP Version Not Supported
-	}
+	}));
 });
 
 test('a large header does not hide the answer', async () => {

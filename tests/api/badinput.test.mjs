@@ -167,7 +167,7 @@ test('numbers for a pool are all taken or none; each fault points at its place',
 });
 
 test('wrong queries are refused by name', async () => {
-	for (const query of ['page_size=0', 'page_size=-1', 'page_size=x', 'page_size=', 'page_size=1.5', 'page_size=1&page_size=2', 'page_size=99999999999999999999', 'page_token=x', 'page_token=', 'nmae=x', 'page-size=1', '%00=1', 'page_size=%', 'page_size=%zz', 'page_size=1%00', 'external_id=%ff', 'state=active', '=', 'a'])
+	for (const query of ['page_size=0', 'page_size=-1', 'page_size=x', 'page_size=', 'page_size=1.5', 'page_size=1&page_size=2', 'page_token=x', 'page_token=', 'nmae=x', 'page-size=1', '%00=1', 'page_size=%', 'page_size=%zz', 'page_size=1%00', 'external_id=%ff', 'state=active', '=', 'a'])
 		await refused(t.call('GET', `/users?${query}`), 400, 'invalid_query', undefined, query);
 	for (const path of ['leases?state=gone', 'leases?at=now', 'leases?number=911', 'leases?user_id=', 'emergency-calls?state=over', 'emergency-calls?user_id=x', 'phone-numbers?usage=fax', 'phone-numbers?number=1', 'pools?site_id=x'])
 		await refused(t.call('GET', `/${path}`), 400, 'invalid_query', undefined, path);

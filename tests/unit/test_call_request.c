@@ -1,6 +1,6 @@
 /*
  * api/emergency/call_request.c: what of a request is taken, what is left out and named, and the two
- * members that alone can refuse a call. JSON stands in single quotes here, for the eye.
+ * members that alone can refuse a call.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "documents.h"
 #include "api/emergency/call_request.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -24,69 +25,6 @@
 #define E20 \
 	E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE \
 		E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE E_ACUTE
-
-static struct arena *arena;
-
-static int begin(void **state)
-{
-	(void)state;
-	arena = arena_new();
-	return arena ? 0 : -1;
-}
-
-static int finish(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
-
-static json_t *doc(const char *text)
-{
-	char *quoted = arena_strdup(arena, text);
-	json_error_t error;
-	json_t *json;
-
-	for (char *p = quoted; *p; p++)
-		if (*p == '\'')
-			*p = '"';
-	json = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
-	if (!json)
-		fail_msg("%s: %s", error.text, text);
-	return arena_json(arena, json);
-}
-
-static const char *dump(const json_t *json)
-{
-	char *text = json ? json_dumps(json, JSON_ENCODE_ANY | JSON_SORT_KEYS) : NULL;
-	char *copy = arena_strdup(arena, text ? text : "nothing");
-
-	free(text);
-	return copy;
-}
-
-/* Every member of want is in got with that value (null: or is absent); arrays as a whole. */
-static bool holds(const json_t *got, const json_t *want)
-{
-	const char *name;
-	json_t *v;
-	size_t i;
-
-	if (json_is_null(want))
-		return !got || json_is_null(got);
-	if (json_is_object(want)) {
-		json_object_foreach ((json_t *)(uintptr_t)want, name, v)
-			if (!holds(json_object_get(got, name), v))
-				return false;
-		return json_is_object(got);
-	}
-	if (!json_is_array(want))
-		return json_equal(got, want);
-	json_array_foreach (want, i, v)
-		if (!holds(json_array_get(got, i), v))
-			return false;
-	return json_is_array(got) && json_array_size(got) == json_array_size(want);
-}
 
 /* The pointers that were left out: what stands before ": " in each warning. */
 static json_t *ignored(const json_t *warnings)
@@ -386,8 +324,7 @@ static void test_request(void **state)
 	const struct row *row = *state;
 	json_t *got = parsed(doc(row->body));
 
-	if (!holds(got, doc(row->want)))
-		fail_msg("want %s, got %s", row->want, dump(got));
+	must_hold(got, row->want);
 }
 
 /* The name is cut somewhere: within a character, the warning would be no JSON, and be lost. */
@@ -446,8 +383,8 @@ static void test_action(void **state)
 	json_t *got = call_action_parse(arena, a->action, a->body ? doc(a->body) : NULL);
 	json_t *names = arena_json(arena, ignored(json_object_get(got, "warnings")));
 
-	if (!holds(got, doc(a->want)) || !holds(names, doc(a->left_out)))
-		fail_msg("want %s, got %s", a->want, dump(got));
+	must_hold(got, a->want);
+	must_hold(names, a->left_out);
 }
 
 /* --- all ----------------------------------------------------------------------------------------- */
@@ -457,7 +394,8 @@ static char names[3 * LENGTH(members)][96];
 
 static size_t add(size_t n, const char *name, CMUnitTestFunction function, const void *state)
 {
-	tests[n] = (struct CMUnitTest){ name, function, begin, finish, (void *)(uintptr_t)state };
+	tests[n] = (struct CMUnitTest){ name, function, begin_documents, end_documents,
+					(void *)(uintptr_t)state };
 	return n + 1;
 }
 

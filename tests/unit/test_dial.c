@@ -117,25 +117,25 @@ static const struct {
 	const char *digits;
 	bool emergency;
 } emergency[] = {
-	{ "US", "911", true },	   { "US", "112", true },     { "US", "9112", false },
-	{ "US", "91", false },	   { "US", "999", false },    { "US", "933", false },
-	{ "US", "988", false },	   { "US", "711", false },    { "PR", "911", true },
-	{ "PR", "112", false },	   { "AU", "000", true },     { "AU", "00", false },
-	{ "AU", "0000", false },   { "AU", "0", false },      { "AU", "112", true },
-	{ "AU", "106", true },	   { "AU", "911", false },    { "GB", "999", true },
-	{ "GB", "112", true },	   { "GB", "911", false },    { "DE", "110", true },
-	{ "DE", "112", true },	   { "DE", "115", false },    { "FR", "15", true },
-	{ "FR", "112", true },	   { "FR", "1", false },      { "SE", "90000", true },
-	{ "NE", "723141", true },  { "NE", "72314", false },  { "NE", "7231411", false },
-	{ "BR", "190", true },	   { "BR", "911", true },     { "BR", "9110", false },
-	{ "BR", "191", false },	   { "CL", "133", true },     { "CZ", "155", true },
-	{ "GA", "1399", true },	   { "GA", "139", false },    { "ET", "91", true },
-	{ "ET", "911", true },	   { "LT", "011", true },     { "LT", "02", true },
-	{ "TO", "933", true },	   { "NA", "10111", true },   { "AC", "911", true },
-	{ "ZW", "995", true },	   { "XK", "112", true },     { "GN", "117", false },
-	{ "us", "911", false },	   { "USA", "911", false },   { "U", "911", false },
-	{ "", "911", false },	   { NULL, "911", false },    { "US", "", false },
-	{ "US", NULL, false },	   { "ZZ", "112", false },
+	{ "US", "911", true },	  { "US", "112", true },    { "US", "9112", false },
+	{ "US", "91", false },	  { "US", "999", false },   { "US", "933", false },
+	{ "US", "988", false },	  { "US", "711", false },   { "PR", "911", true },
+	{ "PR", "112", false },	  { "AU", "000", true },    { "AU", "00", false },
+	{ "AU", "0000", false },  { "AU", "0", false },	    { "AU", "112", true },
+	{ "AU", "106", true },	  { "AU", "911", false },   { "GB", "999", true },
+	{ "GB", "112", true },	  { "GB", "911", false },   { "DE", "110", true },
+	{ "DE", "112", true },	  { "DE", "115", false },   { "FR", "15", true },
+	{ "FR", "112", true },	  { "FR", "1", false },	    { "SE", "90000", true },
+	{ "NE", "723141", true }, { "NE", "72314", false }, { "NE", "7231411", false },
+	{ "BR", "190", true },	  { "BR", "911", true },    { "BR", "9110", false },
+	{ "BR", "191", false },	  { "CL", "133", true },    { "CZ", "155", true },
+	{ "GA", "1399", true },	  { "GA", "139", false },   { "ET", "91", true },
+	{ "ET", "911", true },	  { "LT", "011", true },    { "LT", "02", true },
+	{ "TO", "933", true },	  { "NA", "10111", true },  { "AC", "911", true },
+	{ "ZW", "995", true },	  { "XK", "112", true },    { "GN", "117", false },
+	{ "us", "911", false },	  { "USA", "911", false },  { "U", "911", false },
+	{ "", "911", false },	  { NULL, "911", false },   { "US", "", false },
+	{ "US", NULL, false },	  { "ZZ", "112", false },
 };
 
 static void test_is_emergency(void **state)
@@ -219,11 +219,11 @@ static const struct {
 	const char *region;
 	const char *primary;
 } primaries[] = {
-	{ "US", "911" }, { "CA", "911" }, { "PR", "911" }, { "JM", "911" }, { "DO", "911" },
-	{ "BB", "911" }, { "SX", "919" }, { "TT", "999" }, { "GB", "112" }, { "DE", "112" },
-	{ "FR", "112" }, { "BR", "112" }, { "AU", "000" }, { "CX", "000" }, { "HK", "999" },
-	{ "MY", "999" }, { "OM", "9999" }, { "MX", "911" }, { "SG", "999" }, { "NZ", "111" },
-	{ "JP", "110" }, { "PG", "000" }, { "NA", "10111" }, { "SN", "17" }, { "UZ", "01" },
+	{ "US", "911" }, { "CA", "911" },  { "PR", "911" },   { "JM", "911" }, { "DO", "911" },
+	{ "BB", "911" }, { "SX", "919" },  { "TT", "999" },   { "GB", "112" }, { "DE", "112" },
+	{ "FR", "112" }, { "BR", "112" },  { "AU", "000" },   { "CX", "000" }, { "HK", "999" },
+	{ "MY", "999" }, { "OM", "9999" }, { "MX", "911" },   { "SG", "999" }, { "NZ", "111" },
+	{ "JP", "110" }, { "PG", "000" },  { "NA", "10111" }, { "SN", "17" },  { "UZ", "01" },
 };
 
 static void test_primary(void **state)
@@ -238,14 +238,14 @@ static const struct {
 	const char *digits;
 	const char *dial;
 } located[] = {
-	{ "US", "911", "911" },	 { "US", "112", "911" },  { "US", "999", "911" },
-	{ "US", "000", "911" },	 { "PR", "112", "911" },  { "JM", "112", "911" },
-	{ "JM", "119", "119" },	 { "BB", "211", "211" },  { "LC", "999", "999" },
-	{ "DE", "112", "112" },	 { "DE", "110", "110" },  { "DE", "911", "112" },
-	{ "DE", "17", "112" },	 { "FR", "17", "17" },	  { "GB", "999", "999" },
-	{ "GB", "112", "112" },	 { "GB", "911", "112" },  { "AU", "112", "000" },
-	{ "AU", "106", "106" },	 { "AU", "911", "000" },  { "MX", "112", "911" },
-	{ "NL", "911", "911" },	 { "JP", "119", "119" },  { "JP", "911", "110" },
+	{ "US", "911", "911" }, { "US", "112", "911" }, { "US", "999", "911" },
+	{ "US", "000", "911" }, { "PR", "112", "911" }, { "JM", "112", "911" },
+	{ "JM", "119", "119" }, { "BB", "211", "211" }, { "LC", "999", "999" },
+	{ "DE", "112", "112" }, { "DE", "110", "110" }, { "DE", "911", "112" },
+	{ "DE", "17", "112" },	{ "FR", "17", "17" },	{ "GB", "999", "999" },
+	{ "GB", "112", "112" }, { "GB", "911", "112" }, { "AU", "112", "000" },
+	{ "AU", "106", "106" }, { "AU", "911", "000" }, { "MX", "112", "911" },
+	{ "NL", "911", "911" }, { "JP", "119", "119" }, { "JP", "911", "110" },
 };
 
 static void test_for_location(void **state)
@@ -381,16 +381,11 @@ static void test_resolve_without_regions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_normalise),
-		cmocka_unit_test(test_is_emergency),
-		cmocka_unit_test(test_whole_table),
-		cmocka_unit_test(test_unknown_region),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_primary),
-		cmocka_unit_test(test_for_location),
-		cmocka_unit_test(test_region_group),
-		cmocka_unit_test(test_resolve),
-		cmocka_unit_test(test_resolve_without_regions),
+		cmocka_unit_test(test_normalise),    cmocka_unit_test(test_is_emergency),
+		cmocka_unit_test(test_whole_table),  cmocka_unit_test(test_unknown_region),
+		cmocka_unit_test(test_numbers),	     cmocka_unit_test(test_primary),
+		cmocka_unit_test(test_for_location), cmocka_unit_test(test_region_group),
+		cmocka_unit_test(test_resolve),	     cmocka_unit_test(test_resolve_without_regions),
 	};
 
 	return cmocka_run_group_tests_name("dial", tests, NULL, NULL);
