@@ -7,7 +7,8 @@ $$ SELECT nullif(current_setting('switchback.tenant', true), '')::uuid $$;
 COMMENT ON FUNCTION current_tenant() IS
 	'The tenant of this transaction: set_config(''switchback.tenant'', id, true).';
 
-CREATE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+-- STABLE, as to_char is: an IMMUTABLE one would not be inlined.
+CREATE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 COMMENT ON FUNCTION rfc3339(timestamptz) IS 'RFC 3339 UTC with Z, microseconds: the form of every *_at.';
 

@@ -1,8 +1,11 @@
 -- The outbox: events are written in the transaction of what they tell, with one delivery per
 -- interested webhook endpoint, born claimed by the instance that commits.
 
+-- In PL/pgSQL, as everything hot that reads a table: its plans are kept. A function in SQL is planned
+-- in each transaction anew, unless it can be inlined.
 CREATE FUNCTION emit_1(p_tenant uuid, p_holder uuid, p_at timestamptz, p_instance integer, p_trace json, p_events json)
-RETURNS void LANGUAGE sql VOLATILE AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
 	WITH e AS (
 		INSERT INTO events (tenant_id, id, type, holder_id, event_no, emergency_call_id, lease_id, callback_id,
 			data, request_id, traceparent, occurred_at)
@@ -15,13 +18,13 @@ RETURNS void LANGUAGE sql VOLATILE AS $$
 	SELECT p_tenant, uuid7(), w.id, e.id, e.holder_id,
 		CASE WHEN e.type LIKE 'presence.%' THEN 'presence' ELSE 'other' END, e.event_no, p_at, p_instance
 	FROM e JOIN webhook_endpoints w ON w.tenant_id = p_tenant AND w.enabled
-		AND (w.event_types = '{}' OR e.type = ANY (w.event_types))
-$$;
+		AND (w.event_types = '{}' OR e.type = ANY (w.event_types));
+END $$;
 COMMENT ON FUNCTION emit_1(uuid, uuid, timestamptz, integer, json, json) IS
 	'p_events: [{type, data, holder?, call?, lease?, callback?}] in their order; holder where it is not p_holder.';
 
-CREATE FUNCTION user_external_id_1(p_tenant uuid, p_user uuid) RETURNS text LANGUAGE sql STABLE AS
-$$ SELECT external_id FROM users WHERE tenant_id = p_tenant AND id = p_user $$;
+CREATE FUNCTION user_external_id_1(p_tenant uuid, p_user uuid) RETURNS text LANGUAGE plpgsql STABLE AS
+$$ BEGIN RETURN (SELECT external_id FROM users WHERE tenant_id = p_tenant AND id = p_user); END $$;
 
 CREATE FUNCTION presence_event_1(p_type text, p_user uuid, p_external_id text, p_before user_states, p_after user_states,
 	p_reason text, p_call uuid, p_callback uuid, p_at timestamptz) RETURNS json LANGUAGE sql STABLE AS $$

@@ -31,25 +31,27 @@ CREATE FUNCTION take_number_1(p_tenant uuid, p_pools uuid[], p_alone boolean,
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	v_number uuid;
+	v_now timestamptz; -- once a round: the clock is not asked for every row
 BEGIN
 	outcome := 'taken';
 	reuse := false;
 	LOOP
+		v_now := clock_timestamp();
 		-- The free number that has been unused longest, pools in their order.
 		IF p_alone THEN
 			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, clock_timestamp())
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now)
 			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE;
 		ELSE
 			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, clock_timestamp())
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now)
 			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
 		END IF;
 		IF FOUND THEN RETURN; END IF;
 		-- A new snapshot: is none free, or is each free one locked by somebody who takes it?
 		SELECT pg_current_snapshot(), (SELECT n.number_id FROM pool_numbers n
 			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
-				AND number_is_free_1(n, clock_timestamp()) LIMIT 1)
+				AND number_is_free_1(n, v_now) LIMIT 1)
 		INTO reuse_snapshot, v_number;
 		EXIT WHEN v_number IS NULL;
 		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;

@@ -1,6 +1,6 @@
 -- What a decision needs to know, in one statement and one document.
 
-CREATE FUNCTION address_json_1(a addresses) RETURNS json LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION address_json_1(a addresses) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN a.id IS NOT NULL THEN json_build_object('address_id', a.id, 'region', a.region,
 		'admin_area', a.admin_area, 'city', a.city, 'postal_code', a.postal_code, 'street', a.street,
 		'house_number', a.house_number, 'floor', a.floor, 'room', a.room, 'name', a.name, 'latitude', a.latitude,
@@ -9,8 +9,9 @@ $$;
 COMMENT ON FUNCTION address_json_1(addresses) IS 'The address of a call''s location; method and detected_at belong to a caller''s.';
 
 CREATE FUNCTION call_context_1(p_tenant uuid, p_user text, p_site text, p_address text, p_extension text)
-RETURNS json LANGUAGE sql STABLE AS $$
-	WITH u AS (
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (WITH u AS (
 		SELECT * FROM users WHERE tenant_id = p_tenant
 			AND (id = ref_id(p_user) OR external_id = ref_external(p_user))),
 	named AS (
@@ -43,7 +44,7 @@ RETURNS json LANGUAGE sql STABLE AS $$
 		'extension', EXISTS (SELECT FROM users x WHERE x.tenant_id = p_tenant AND x.extension = p_extension),
 		'carriers', (SELECT coalesce(json_agg(DISTINCT n.number_type), '[]') FROM phone_numbers n
 			WHERE n.tenant_id = p_tenant AND n.number_type <> 'byoc'))
-	FROM tenants t WHERE t.id = p_tenant
-$$;
+	FROM tenants t WHERE t.id = p_tenant);
+END $$;
 COMMENT ON FUNCTION call_context_1(uuid, text, text, text, text) IS
 	'The context of a call: tenant with config_version, user with version (null: a guest), site of the request else of the user, the address that the request names, whether the dialled digits are an extension.';

@@ -1,16 +1,14 @@
 -- Connect, end, cancel and the time-out of a call.
 
-CREATE FUNCTION call_transition_1(p_state text, p_action text, OUT new_state text, OUT late boolean)
-LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION call_transition_1(p_state text, p_action text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE
 		WHEN p_action = 'connect' AND p_state IN ('placed', 'cancelled', 'timed_out') THEN 'connected'
 		WHEN p_action = 'end' AND p_state IN ('placed', 'connected', 'timed_out') THEN 'ended'
 		WHEN p_action = 'cancel' AND p_state = 'placed' THEN 'cancelled'
-		WHEN p_action = 'time_out' AND p_state IN ('placed', 'connected') THEN 'timed_out' END,
-		p_state IN ('cancelled', 'timed_out')
+		WHEN p_action = 'time_out' AND p_state IN ('placed', 'connected') THEN 'timed_out' END
 $$;
 COMMENT ON FUNCTION call_transition_1(text, text) IS
-	'The state machine: the state that the action leads to, null where it is not allowed; late: a reported fact that comes after the call was given up.';
+	'The state machine: the state that the action leads to, null where it is not allowed. From cancelled and timed_out only a fact that is reported late.';
 
 CREATE FUNCTION free_number_1(p_tenant uuid, c emergency_calls, p_now timestamptz, p_alone boolean) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
@@ -46,7 +44,8 @@ DECLARE
 	v_holder uuid;
 	v_before user_states;
 	v_after user_states;
-	v_step record;
+	v_new text;
+	v_late boolean;
 	v_external_id text;
 	v_events json[];
 	v_over boolean;
@@ -74,20 +73,21 @@ BEGIN
 		IF NOT FOUND THEN outcome := 'alone'; RETURN; END IF;
 	END IF;
 
-	v_step := call_transition_1(c.state, p_action);
+	v_new := call_transition_1(c.state, p_action);
+	v_late := c.state IN ('cancelled', 'timed_out');
 	IF c.state = v_target THEN
 		outcome := 'done';
 		body := call_json_1(c)::text;
 		RETURN;
-	ELSIF v_step.new_state IS NULL OR p_action = 'time_out' AND c.times_out_at > v_now THEN
+	ELSIF v_new IS NULL OR p_action = 'time_out' AND c.times_out_at > v_now THEN
 		outcome := 'invalid_state';
 		body := c.state;
 		RETURN;
 	END IF;
 
-	v_over := c.state IN ('placed', 'connected') AND v_step.new_state NOT IN ('placed', 'connected');
+	v_over := c.state IN ('placed', 'connected') AND v_new NOT IN ('placed', 'connected');
 	IF v_over AND NOT free_number_1(p_tenant, c, v_now, p_alone) THEN outcome := 'alone'; RETURN; END IF;
-	IF c.state NOT IN ('placed', 'connected') AND v_step.new_state = 'connected' AND c.number_id IS NOT NULL THEN
+	IF c.state NOT IN ('placed', 'connected') AND v_new = 'connected' AND c.number_id IS NOT NULL THEN
 		-- It is in progress after all: the number is presented again, whoever holds it by now.
 		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;
 		PERFORM FROM pool_numbers WHERE tenant_id = p_tenant AND number_id = c.number_id FOR NO KEY UPDATE;
@@ -96,7 +96,7 @@ BEGIN
 	END IF;
 
 	v_external_id := user_external_id_1(p_tenant, c.user_id);
-	IF c.locks_presence AND (v_over OR c.state NOT IN ('placed', 'connected') AND v_step.new_state = 'connected') THEN
+	IF c.locks_presence AND (v_over OR c.state NOT IN ('placed', 'connected') AND v_new = 'connected') THEN
 		UPDATE user_states SET updated_at = v_now, in_progress = in_progress + CASE WHEN v_over THEN -1 ELSE 1 END,
 			sequence = sequence + (c.user_id IS NOT NULL AND in_progress = v_over::int)::int
 		WHERE tenant_id = p_tenant AND holder_id = v_holder RETURNING * INTO v_after;
@@ -107,15 +107,15 @@ BEGIN
 		END IF;
 	END IF;
 
-	UPDATE emergency_calls SET state = v_step.new_state,
+	UPDATE emergency_calls SET state = v_new,
 		connected_at = CASE WHEN p_action = 'connect' THEN v_now ELSE connected_at END,
 		ended_at = CASE WHEN p_action = 'connect' THEN NULL ELSE v_now END,
-		times_out_at = CASE WHEN v_step.late AND p_action = 'connect'
+		times_out_at = CASE WHEN v_late AND p_action = 'connect'
 			THEN v_now + (times_out_at - placed_at) ELSE times_out_at END,
 		end_reason = CASE p_action WHEN 'connect' THEN NULL WHEN 'time_out' THEN NULL ELSE p->>'reason' END,
 		sip_status = coalesce((p->>'sip_status')::integer, sip_status),
 		presented_number = coalesce(nullif(p->>'presented_number', caller_number), presented_number),
-		warnings = warnings || coalesce(p->'warnings', '[]') || CASE WHEN v_step.late THEN jsonb_build_array(jsonb_build_object(
+		warnings = warnings || coalesce(p->'warnings', '[]') || CASE WHEN v_late THEN jsonb_build_array(jsonb_build_object(
 			'code', 'late_report', 'detail', 'Reported after the call was ' || c.state || '; taken as it was reported.'))
 			ELSE '[]' END
 	WHERE tenant_id = p_tenant AND id = v_call RETURNING * INTO c;

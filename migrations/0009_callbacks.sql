@@ -28,8 +28,9 @@ CREATE FUNCTION resolution_json_1(r callback_resolutions) RETURNS json LANGUAGE 
 $$;
 
 CREATE FUNCTION callback_context_1(p_tenant uuid, p_number text, p_external_call_id text, p_caller_user text, p_ttl interval)
-RETURNS json LANGUAGE sql STABLE AS $$
-	WITH n AS (SELECT * FROM phone_numbers WHERE tenant_id = p_tenant AND number = p_number),
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (WITH n AS (SELECT * FROM phone_numbers WHERE tenant_id = p_tenant AND number = p_number),
 	held AS (
 		SELECT l.* FROM leases l WHERE l.tenant_id = p_tenant AND l.number = p_number
 			AND l.state IN ('active', 'superseded') AND (l.expires_at > now() OR l.in_call > 0)),
@@ -63,10 +64,10 @@ RETURNS json LANGUAGE sql STABLE AS $$
 			AND (u.id = ref_id(p_caller_user) OR u.external_id = ref_external(p_caller_user))),
 		'fallbacks', (SELECT json_build_array(s.fallback, coalesce(s.safety_team, t.safety_team), t.fallback,
 			s.resource_account->'destination') FROM tenants t LEFT JOIN s ON true WHERE t.id = p_tenant))
-	FROM n
-$$;
+	FROM n);
+END $$;
 COMMENT ON FUNCTION callback_context_1(uuid, text, text, text, interval) IS
-	'No row: the number is not this tenant''s. leases: active first, then superseded ones that are still candidates, newest first. presented: calls outside pools that showed the number, in progress or within the TTL. fallbacks: in their order, null where unset.';
+	'null: the number is not this tenant''s. leases: active first, then superseded ones that are still candidates, newest first. presented: calls outside pools that showed the number, in progress or within the TTL. fallbacks: in their order, null where unset.';
 
 CREATE FUNCTION store_callback_1(p_tenant uuid, p jsonb, p_decision json, p_instance integer, p_alone boolean,
 	OUT outcome text, OUT replay boolean, OUT body text)

@@ -40,9 +40,10 @@ after(async () => {
 const BOUND_MS = 2000;
 const figures = [];
 
-async function assertUnavailable(reply, what) {
+async function assertUnavailable(reply, what, codes = ['unavailable']) {
 	const { status, headers, body, ms } = await reply;
-	assert.deepEqual([status, body.code], [503, 'unavailable'], `${what}: ${JSON.stringify(body)}`);
+	assert.equal(status, 503, `${what}: ${JSON.stringify(body)}`);
+	assert.ok(codes.includes(body.code), `${what}: ${body.code}`);
 	assert.match(headers['retry-after'], /^\d+$/);
 	assert.ok(ms < BOUND_MS, `${what} took ${ms} ms`);
 	figures.push(ms);
@@ -156,8 +157,8 @@ test('standing still (SIGSTOP): 503 with Retry-After on every route; going on: s
 	await t.end(await t.place(t.agent));
 	signalAll('SIGSTOP');
 	try {
-		// The very first request must not wait for long either.
-		await assertUnavailable(t.placing(t.users[2]), 'the first call');
+		// The very first request must not wait for long either. Its COMMIT is on its way: who knows?
+		await assertUnavailable(t.placing(t.users[2]), 'the first call', ['unavailable', 'outcome_unknown']);
 		await assertUnavailable(t.call('GET', '/users'), 'the first ordinary request');
 		await assertAllUnavailable();
 		await assertStillRefused();

@@ -105,7 +105,7 @@ test('killed again and again under load: every committed event is delivered, in 
 	const hook = await w.receiver();
 	await t.hook(hook, PRESENCE);
 	for (let round = 0; round < 4; round++) {
-		const victim = await w.serve();
+		const victim = await w.serve({ SWITCHBACK_DATABASE_URL: `${w.url}${w.url.includes('?') ? '&' : '?'}application_name=victim` });
 		const work = t.users.map(async (user) => {
 			for (let n = 0; n < 20; n++) {
 				const call = await t.place(user, {}, { server: victim });
@@ -118,6 +118,8 @@ test('killed again and again under load: every committed event is delivered, in 
 		await victim.kill();
 		await settled;
 	}
+	// What a victim had sent may still be committed after its end.
+	await until('the victims\' sessions are gone', async () => (await w.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'victim'`)).length === 0);
 	for (const call of await t.list('emergency-calls', { state: 'placed' })) // cut off between place and end
 		await t.end(call);
 	const events = await w.sql(`SELECT id, data->>'user_id' AS user_id FROM events WHERE tenant_id = $1 AND type LIKE 'presence.%' ORDER BY event_no`, [t.id]);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -79,6 +80,8 @@ bool holds(const json_t *got, const json_t *want)
 
 void must_hold(const json_t *got, const char *want)
 {
-	if (!holds(got, doc(want)))
-		fail_msg("\nwant %s\ngot  %s", want, dump(got));
+	if (holds(got, doc(want)))
+		return;
+	fprintf(stderr, "want %s\ngot  %s\n", want, dump(got)); /* cmocka cuts what is long */
+	fail();
 }

@@ -150,6 +150,9 @@ static const struct row {
 	  " {'source': 'resource_account', 'route': {'legs': []}}]}" },
 	{ "an observed call without a carrier is not warned of one", "{'carriers': []}",
 	  "{'origin': 'observed'}", "911", "{'rungs': [{}, {'warnings': ['pool_empty']}]}" },
+	{ "cellular is of mobiles alone", "{}",
+	  "{'endpoint': {'type': 'tablet', 'cellular': true}}", "911",
+	  "{'locks': true, 'rungs': [{'source': 'pool_lease'}, {}]}" },
 	/* carriers */
 	{ "native comes first, operator_connect is its alternate",
 	  "{'carriers': ['operator_connect', 'native']}", "{}", "911",
@@ -182,16 +185,16 @@ static const struct row {
 	  " 'rungs': [{}, {'route': {'legs': [{'dial': '5550'}]}}]}" },
 	/* where the caller is */
 	{ "US, native: the site's address goes with the call", "{}", "{}", "911",
-	  "{'rungs': [{'types': {'native': {'location': {'source': 'site', 'conveyed_by': 'pidf_lo',"
-	  " 'address': {'street': 'Main St'}, 'caller_address': null}") },
+	  IN_POOL("'warnings': [], 'location': {'source': 'site', 'conveyed_by': 'pidf_lo',"
+		  " 'address': {'street': 'Main St'}, 'caller_address': null}") },
 	{ "US, native: the user's address before the site's",
 	  "{'user': {'address': " ADDRESS("user", "US", "Home Road") "}}", "{}", "911",
 	  IN_POOL("'warnings': [], 'location': {'source': 'user',"
-	  " 'conveyed_by': 'pidf_lo', 'address': {'street': 'Home Road'}}") },
+		  " 'conveyed_by': 'pidf_lo', 'address': {'street': 'Home Road'}}") },
 	{ "US, native: the caller's own location before the user's address",
 	  "{'user': {'address': " ADDRESS("user", "US", "Home Road") "}}", "{" WHERE "}", "911",
 	  IN_POOL("'warnings': [], 'location': {'source': 'caller',"
-	  " 'conveyed_by': 'pidf_lo', 'address': {'street': 'Desk'}}") },
+		  " 'conveyed_by': 'pidf_lo', 'address': {'street': 'Desk'}}") },
 	{ "the address that the caller names is the caller's location",
 	  "{'address': " ADDRESS("named", "US", "Oak St") "}",
 	  "{'location': {'address_id': 'ext:oak'}}", "911",
@@ -223,8 +226,7 @@ static const struct row {
 	  IN_POOL("'location': {'conveyed_by': 'pidf_lo'}") },
 	{ "Canada conveys like the US",
 	  "{'site': {'region': 'CA', 'address': " ADDRESS("site", "CA", "King St") "}}", "{}",
-	  "911",
-	  IN_POOL("'location': {'conveyed_by': 'pidf_lo'}") },
+	  "911", IN_POOL("'location': {'conveyed_by': 'pidf_lo'}") },
 	{ "US, not native: the PSAP sees the site's address, and location_differs",
 	  "{'site': {'pools': [" POOL("p1", "native", "1") ", " POOL("p2", "byoc", "1") "]}}",
 	  "{" WHERE "}", "911",
@@ -235,14 +237,14 @@ static const struct row {
 	{ "elsewhere the PSAP looks up the caller ID", "{" GERMAN "}",
 	  "{'location': {'region': 'DE', 'city': 'Bonn'}}", "112",
 	  IN_POOL("'warnings': ['location_differs'], 'location': {"
-	  " 'source': 'site', 'conveyed_by': 'caller_id', 'address': {'street': 'Am Platz'},"
-	  " 'caller_address': {'city': 'Bonn'}}") },
+		  " 'source': 'site', 'conveyed_by': 'caller_id', 'address': {'street': 'Am Platz'},"
+		  " 'caller_address': {'city': 'Bonn'}}") },
 	{ "elsewhere, at the address of record: nothing differs", "{" GERMAN "}",
 	  "{'location': {'region': 'DE', 'city': 'C', 'street': 'Am Platz', 'house_number': '1',"
 	  " 'method': 'manual', 'latitude': 50}}",
 	  "112",
 	  IN_POOL("'warnings': [], 'location': {'source': 'site',"
-	  " 'conveyed_by': 'caller_id', 'caller_address': null}") },
+		  " 'conveyed_by': 'caller_id', 'caller_address': null}") },
 	{ "elsewhere, on another floor: it differs", "{" GERMAN "}",
 	  "{'location': {'region': 'DE', 'city': 'C', 'street': 'Am Platz', 'house_number': '1',"
 	  " 'floor': '3'}}",
@@ -270,7 +272,7 @@ static const struct row {
 	  " 'conveyed_by': 'pidf_lo', 'address': {'city': 'Bonn'}}}]}" },
 	{ "no location at all: none, and no_address", "{'site': {'address': null}}", "{}", "911",
 	  IN_POOL("'warnings': ['no_address'], 'location': {"
-	  " 'source': 'none', 'conveyed_by': null, 'address': null, 'caller_address': null}") },
+		  " 'source': 'none', 'conveyed_by': null, 'address': null, 'caller_address': null}") },
 	{ "without a number to present, nothing is looked up by it",
 	  "{" GERMAN ", 'user': {'address': " ADDRESS("user", "DE", "Weg") "}}",
 	  "{'endpoint': {'type': 'mobile'}}", "112",
