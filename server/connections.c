@@ -142,6 +142,7 @@ static void cut(struct entry *e)
 void connections_check(struct connections *c, int64_t now)
 {
 	struct entry *oldest = NULL;
+	size_t leaving = 0; /* cut, but not closed yet */
 
 	if (now - c->checked_ns < CHECK_NS && c->n * 10 <= c->limit * 9)
 		return;
@@ -153,11 +154,12 @@ void connections_check(struct connections *c, int64_t now)
 			if ((e->state == READING && !e->emergency && age > REQUEST_NS) ||
 			    (e->state == IDLE && age > IDLE_NS))
 				cut(e);
+			leaving += e->cut;
 			if (e->state == IDLE && !e->cut &&
 			    (!oldest || e->since_ns < oldest->since_ns))
 				oldest = e;
 		}
 	}
-	if (oldest && c->n * 10 > c->limit * 9)
+	if (oldest && (c->n - leaving) * 10 > c->limit * 9)
 		cut(oldest);
 }

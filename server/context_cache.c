@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SLOTS 8192
-#define DOCUMENT_MAX 16384 /* larger contexts (hundreds of pools) are loaded each time */
+#define ENTRY_MAX 16384 /* key and document; larger ones (hundreds of pools) are loaded each time */
 
 struct slot {
 	char *key; /* key, NUL, document, NUL in one block */
@@ -66,17 +66,18 @@ void context_cache_put(struct context_cache *c, const char *key, const char *doc
 {
 	const size_t n = strlen(key) + 1, m = strlen(document) + 1;
 	struct slot *s = slot_of(c, key);
-	char *block = m <= DOCUMENT_MAX ? malloc(n + m) : NULL;
+	char *block = n + m <= ENTRY_MAX ? malloc(n + m) : NULL;
 	char *old;
 
-	if (!block)
-		return;
-	memcpy(block, key, n);
-	memcpy(block + n, document, m);
+	if (block) {
+		memcpy(block, key, n);
+		memcpy(block + n, document, m);
+	}
+	/* What is not kept must not leave an older document either. */
 	pthread_mutex_lock(&c->mutex);
 	old = s->key;
 	s->key = block;
-	s->document = block + n;
+	s->document = block ? block + n : NULL;
 	pthread_mutex_unlock(&c->mutex);
 	free(old);
 }

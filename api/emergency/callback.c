@@ -5,6 +5,7 @@
 #include "callback.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "call_request.h"
 #include "plan.h"
@@ -201,7 +202,7 @@ bool callback_decide(struct arena *arena, const json_t *context, const char *sip
 	placed_on = call ? json_object_get(call, "endpoint") : NULL;
 	/* Of a number of one's own every call may be an ordinary one. */
 	emergency = !call || text(call, "emergency_call_id") ||
-		    (sip_priority && !strcmp(sip_priority, "psap-callback"));
+		    (sip_priority && !strcasecmp(sip_priority, "psap-callback"));
 	route_callback(context, out, placed_on, targets, then);
 	if (out->callee && text(out->callee, "user_id") && strcmp(out->outcome, "fallback"))
 		user = json_pack("{s:O, s:O}", "id", json_object_get(out->callee, "user_id"),

@@ -45,7 +45,8 @@ static bool is_place(const json_t *location)
 	       json_is_string(json_object_get(location, "city")) ||
 	       json_is_string(json_object_get(location, "postal_code")) ||
 	       json_is_string(json_object_get(location, "name")) ||
-	       json_is_number(json_object_get(location, "latitude"));
+	       (json_is_number(json_object_get(location, "latitude")) &&
+		json_is_number(json_object_get(location, "longitude")));
 }
 
 void plan_overlay(json_t *context, struct call_request *req)
@@ -209,18 +210,28 @@ static bool same_place(const json_t *a, const json_t *b)
 	return true;
 }
 
+/* What a rung presents, as far as it is known before the database takes it. */
+struct presented {
+	bool any;	  /* a number at all: without one nothing can be looked up by it */
+	const char *type; /* NULL: not known */
+	json_t *address;  /* its address of record, NULL or null: none of its own */
+};
+
 /* US and Canada, native: the caller's location goes with the call. Elsewhere and with direct routing
    the PSAP looks up the caller ID: it sees the number's address of record. */
 static json_t *location_of(const json_t *context, const struct call_request *req,
-			   const char *number_type, json_t *number_address, json_t *warnings)
+			   const struct presented *number, json_t *warnings)
 {
 	json_t *site = json_object_get(json_object_get(context, "site"), "address");
 	const char *group = dial_region_group(call_region(context, req));
 	const char *source;
 	json_t *where = plan_location(context, req, &source);
-	json_t *record = json_is_object(number_address) ? number_address
-			 : json_is_object(site)		? site
-							: NULL;
+	json_t *record = json_is_object(number->address) ? number->address
+			 : json_is_object(site)		 ? site
+							 : NULL;
+	const bool native = !number->type || !strcmp(number->type, "native");
+	const bool sent =
+		!number->any || (native && (!strcmp(group, "US") || !strcmp(group, "CA")));
 
 	if (!where && !record) {
 		warn(warnings, "no_address",
@@ -228,29 +239,28 @@ static json_t *location_of(const json_t *context, const struct call_request *req
 		return json_pack("{s:s, s:n, s:n, s:n}", "source", "none", "conveyed_by", "address",
 				 "caller_address");
 	}
-	if (where && (!record || ((!number_type || !strcmp(number_type, "native")) &&
-				  (!strcmp(group, "US") || !strcmp(group, "CA")))))
+	if (where && (!record || sent))
 		return json_pack("{s:s, s:s, s:O, s:n}", "source", source, "conveyed_by", "pidf_lo",
 				 "address", where, "caller_address");
 	if (where && !same_place(where, record)) {
 		warn(warnings, "location_differs",
 		     "The PSAP looks up the caller ID and sees its address of record, not where the caller is.");
 		return json_pack("{s:s, s:s, s:O, s:O}", "source",
-				 record == number_address ? "number" : "site", "conveyed_by",
+				 record == number->address ? "number" : "site", "conveyed_by",
 				 "caller_id", "address", record, "caller_address", where);
 	}
 	return json_pack("{s:s, s:s, s:O, s:n}", "source",
-			 record == number_address ? "number" : "site", "conveyed_by", "caller_id",
+			 record == number->address ? "number" : "site", "conveyed_by", "caller_id",
 			 "address", record, "caller_address");
 }
 
 /* {decision, warnings}: everything of a rung but its number. */
 static json_t *complete(const json_t *context, const struct call_request *req,
-			const struct dial_result *dial, const char *number_type,
-			json_t *number_address, bool device, const json_t *above)
+			const struct dial_result *dial, const struct presented *number, bool device,
+			const json_t *above)
 {
 	json_t *warnings = json_copy((json_t *)(uintptr_t)above);
-	json_t *location = location_of(context, req, number_type, number_address, warnings);
+	json_t *location = location_of(context, req, number, warnings);
 	json_t *route = route_of(context, req, dial, device, warnings);
 
 	return json_pack("{s:{s:o, s:o, s:o, s:[]}, s:o}", "decision", "route", route, "location",
@@ -271,7 +281,8 @@ struct climb {
 static void rung(struct climb *c, const char *source, const char *number, const char *type,
 		 json_t *address, bool device)
 {
-	json_t *r = complete(c->context, c->req, c->dial, type, address, device, c->above);
+	const struct presented presented = { number != NULL, type, address };
+	json_t *r = complete(c->context, c->req, c->dial, &presented, device, c->above);
 
 	json_object_set_new(r, "source", json_string(source));
 	json_object_set_new(r, "number", number ? json_string(number) : json_null());
@@ -288,6 +299,7 @@ static void pool_rung(struct climb *c)
 
 	json_array_foreach (pools, i, pool) {
 		const char *type = text(pool, "number_type");
+		const struct presented presented = { true, type, NULL };
 
 		if (!json_integer_value(json_object_get(pool, "numbers")))
 			continue;
@@ -295,7 +307,7 @@ static void pool_rung(struct climb *c)
 		if (!json_object_get(types, type))
 			json_object_set_new(
 				types, type,
-				complete(c->context, c->req, c->dial, type, NULL, false, c->above));
+				complete(c->context, c->req, c->dial, &presented, false, c->above));
 	}
 	if (json_array_size(ids)) {
 		json_array_append_new(c->ladder,
