@@ -36,6 +36,7 @@ static const struct db_stmt move_call = {
 
 struct place {
 	struct call_request call;
+	json_t *own_location;	 /* of the request, before an address was put under it */
 	json_t *own_warnings;	 /* of the request alone: what a second decision begins with */
 	char call_id[UUID_TEXT]; /* fixed before the first attempt; every rerun keeps them */
 	char new_call_id[UUID_TEXT];
@@ -97,6 +98,7 @@ static enum err place_parse(struct request *req)
 	if (!p->call.warnings)
 		return ERR_UNAVAILABLE;
 	lenient_notes(req, p->call.warnings);
+	p->own_location = p->call.location;
 	p->own_warnings = arena_json(req->arena, json_copy(p->call.warnings));
 	if (dial_normalise(p->call.dialed, &dialed) &&
 	    (dialed.digits[0] == '9' || dialed.digits[0] == '0'))
@@ -225,6 +227,7 @@ static enum err place_decide(struct request *req)
 	if (!context)
 		return ERR_UNAVAILABLE;
 	p->call.warnings = arena_json(req->arena, json_copy(p->own_warnings));
+	p->call.location = p->own_location;
 	plan_overlay(context, &p->call);
 	plan_dial(context, &p->call, &dial);
 	if (dial.outcome != DIAL_EMERGENCY)

@@ -337,7 +337,7 @@ static void take_location(struct arena *arena, const json_t *v, struct call_requ
 	/* With an address_id the other members say more of it: the floor, the room. */
 	if (says_where(sifted) || out->address_ref)
 		out->location = arena_json(arena, whole_location(sifted));
-	else if (json_object_size(sifted))
+	else if (json_object_size(sifted) > (json_object_get(sifted, "region") ? 1u : 0u))
 		warn(out->warnings, "ignored_member", "/location: says no place; it was left out.");
 }
 

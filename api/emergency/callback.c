@@ -200,8 +200,10 @@ bool callback_decide(struct arena *arena, const json_t *context, const char *sip
 	if (call && !text(call, "emergency_call_id") && own_call(context, call))
 		call = own_call(context, call);
 	placed_on = call ? json_object_get(call, "endpoint") : NULL;
-	/* Of a number of one's own every call may be an ordinary one. */
-	emergency = !call || text(call, "emergency_call_id") ||
+	/* Nobody but emergency services has a number of a pool; to a number of one's own, or of the
+	   site, every call may be an ordinary one. */
+	emergency = (call && text(call, "emergency_call_id")) ||
+		    !strcmp(text(context, "usage"), "callback") ||
 		    (sip_priority && !strcasecmp(sip_priority, "psap-callback"));
 	route_callback(context, out, placed_on, targets, then);
 	if (out->callee && text(out->callee, "user_id") && strcmp(out->outcome, "fallback"))

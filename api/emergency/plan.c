@@ -368,7 +368,11 @@ static bool by_device(const struct call_request *req)
 static void general_warnings(const json_t *context, struct call_request *req,
 			     const struct dial_result *dial)
 {
+	static const char *const address_members[] = { "admin_area", "city",	     "postal_code",
+						       "street",     "house_number", "name",
+						       NULL };
 	const json_t *user = json_object_get(context, "user");
+	const bool named = json_is_object(json_object_get(context, "address"));
 
 	if (!json_is_object(user))
 		warn(req->warnings, "unknown_user",
@@ -379,7 +383,11 @@ static void general_warnings(const json_t *context, struct call_request *req,
 	if (req->site_ref &&
 	    !json_is_true(json_object_get(json_object_get(context, "site"), "named")))
 		warn(req->warnings, "ignored_member", "/site_id: names no site; it was left out.");
-	if (req->address_ref && !json_is_object(json_object_get(context, "address")))
+	for (const char *const *m = address_members; *m && named && req->location; m++)
+		if (!json_is_null(json_object_get(req->location, *m)))
+			warn(req->warnings, "ignored_member",
+			     "/location/%s: is that of the address_id; it was left out.", *m);
+	if (req->address_ref && !named)
 		warn(req->warnings, "ignored_member",
 		     "/location/address_id: names no address; it was left out.");
 	if (dial->assumed_prefix)

@@ -22,7 +22,7 @@ struct plan {
 	bool locks_presence;
 };
 
-/* Where the caller is: of the request (its own, else the address it names), of the user, of the site;
+/* Where the caller is: of the request (the address it names, else its own), of the user, of the site;
    NULL: unknown. *source: caller, user, site or none. */
 json_t *plan_location(const json_t *context, const struct call_request *, const char **source);
 

@@ -24,16 +24,37 @@ const UNKNOWN = '01981f6a-3c01-7a10-8f00-0000000000ff';
 const guarded = operations.filter((o) => o.scope !== null);
 const keyWith = async (scopes, body = {}) => t.create('api-keys', { name: unique('key'), scopes, ...body });
 const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => enc(ids[name] ?? UNKNOWN));
-const send = (operation, ids, options) => call(w.servers[0], operation.method, fill(operation.path, ids), {
-	...(['POST', 'PUT'].includes(operation.method) && { body: {} }), ...options,
-});
+const send = (operation, ids, options) =>
+	call(w.servers[0], operation.method, fill(operation.path, ids), {
+		...(['POST', 'PUT'].includes(operation.method) && { body: {} }),
+		...options,
+	});
 
 test('a key that is missing, malformed, unknown or wrong: 401 with WWW-Authenticate, on every guarded route', async () => {
 	const [, id, secret] = t.key.split('_').length >= 3 ? /^sb_([^_]+)_(.+)$/.exec(t.key) : [];
 	const wrong = `${secret.slice(0, -2)}${secret.endsWith('AA') ? 'BB' : 'AA'}`;
-	const bad = [undefined, 'Bearer', 'Bearer ', `Basic ${Buffer.from('a:b').toString('base64')}`, 'Bearer sb_', 'Bearer sb__', `Bearer sb_${id}`, `Bearer sb_${id}_`,
-		`Bearer sb_${id}_${wrong}`, `Bearer sb_${id}_${secret}x`, `Bearer sb_${UNKNOWN}_${secret}`, `Bearer SB_${id}_${secret}`, `Bearer ${t.key} ${t.key}`, `Bearer ${t.key},`, t.key,
-		`Bearer ${w.operatorKey.slice(0, -1)}`, `Bearer ${w.operatorKey}0`, `Bearer ${'x'.repeat(3000)}`, 'Bearer \u00e9', "Bearer sb_'; DROP TABLE api_keys; --_x"];
+	const bad = [
+		undefined,
+		'Bearer',
+		'Bearer ',
+		`Basic ${Buffer.from('a:b').toString('base64')}`,
+		'Bearer sb_',
+		'Bearer sb__',
+		`Bearer sb_${id}`,
+		`Bearer sb_${id}_`,
+		`Bearer sb_${id}_${wrong}`,
+		`Bearer sb_${id}_${secret}x`,
+		`Bearer sb_${UNKNOWN}_${secret}`,
+		`Bearer SB_${id}_${secret}`,
+		`Bearer ${t.key} ${t.key}`,
+		`Bearer ${t.key},`,
+		t.key,
+		`Bearer ${w.operatorKey.slice(0, -1)}`,
+		`Bearer ${w.operatorKey}0`,
+		`Bearer ${'x'.repeat(3000)}`,
+		'Bearer \u00e9',
+		"Bearer sb_'; DROP TABLE api_keys; --_x",
+	];
 	for (const authorization of bad) {
 		const headers = authorization === undefined ? {} : { authorization };
 		const reply = await t.call('GET', '/users', { key: undefined, headers });
@@ -41,9 +62,12 @@ test('a key that is missing, malformed, unknown or wrong: 401 with WWW-Authentic
 		assert.match(reply.headers['www-authenticate'], /^Bearer/);
 		assert.ok(!reply.text.includes(secret), 'and tells nothing of the key');
 	}
-	for (const operation of guarded)
-		assert.equal((await send(operation, { tenant_id: t.id })).status, 401, operation.operationId);
-	assert.equal((await t.call('GET', '/users', { headers: { authorization: `bearer ${t.key}` }, key: undefined })).status, 200, 'the scheme is in any case (RFC 9110)');
+	for (const operation of guarded) assert.equal((await send(operation, { tenant_id: t.id })).status, 401, operation.operationId);
+	assert.equal(
+		(await t.call('GET', '/users', { headers: { authorization: `bearer ${t.key}` }, key: undefined })).status,
+		200,
+		'the scheme is in any case (RFC 9110)',
+	);
 });
 
 test('an expired key is no key', async () => {
@@ -62,7 +86,10 @@ test('each operation needs its scope, or one of its scopes: 403 without, and no 
 		const needed = operation.scope.split(' ');
 		const refused = await send(operation, { tenant_id: t.id }, { key: await keyOf(SCOPES.filter((scope) => !needed.includes(scope))) });
 		assert.deepEqual([refused.status, refused.body.code], [403, 'forbidden'], `${operation.operationId} without ${needed}`);
-		assert.ok(needed.some((scope) => refused.body.detail.includes(scope)), `${operation.operationId} names its scope: ${refused.body.detail}`);
+		assert.ok(
+			needed.some((scope) => refused.body.detail.includes(scope)),
+			`${operation.operationId} names its scope: ${refused.body.detail}`,
+		);
 		for (const scope of needed) {
 			const allowed = await send(operation, { tenant_id: t.id }, { key: await keyOf([scope]) });
 			assert.ok(![401, 403].includes(allowed.status), `${operation.operationId} with ${scope}: ${allowed.status}`);
@@ -83,11 +110,21 @@ test('registering a number needs numbers:write, by whatever way it comes', async
 	const { key } = await keyWith(['config:read', 'config:write']);
 	const refused = [
 		await t.call('POST', `/pools/${t.homePool.id}/numbers`, { key, body: { numbers: [w.number()] } }),
-		await t.call('POST', '/sites', { key, body: { name: 'x', region: 'US', address_id: t.homeAddress.id, resource_account: { ...t.account, number: w.number() } } }),
+		await t.call('POST', '/sites', {
+			key,
+			body: { name: 'x', region: 'US', address_id: t.homeAddress.id, resource_account: { ...t.account, number: w.number() } },
+		}),
 		await t.call('POST', '/phone-numbers', { key, body: { number: w.number(), number_type: 'native', region: 'US', usage: 'user' } }),
 	];
-	assert.deepEqual(refused.map((r) => r.status), [403, 403, 403]);
-	assert.equal((await t.call('POST', `/pools/${t.homePool.id}/numbers`, { key, body: { numbers: [t.numbers[0]] } })).status, 201, 'a registered one can be used');
+	assert.deepEqual(
+		refused.map((r) => r.status),
+		[403, 403, 403],
+	);
+	assert.equal(
+		(await t.call('POST', `/pools/${t.homePool.id}/numbers`, { key, body: { numbers: [t.numbers[0]] } })).status,
+		201,
+		'a registered one can be used',
+	);
 });
 
 test('a key gives only scopes that it has; the key itself is shown once', async () => {
@@ -100,7 +137,11 @@ test('a key gives only scopes that it has; the key itself is shown once', async 
 	assert.ok(!(await t.call('GET', '/api-keys')).text.includes(shown));
 	const monitor = { body: { name: 'monitor', scopes: ['emergency:monitor'] } };
 	assert.equal((await t.call('POST', '/api-keys', monitor)).status, 403);
-	assert.equal((await w.asOperator('POST', `${t.path}/api-keys`, monitor)).status, 201, 'the first emergency:monitor is the operator\'s to give');
+	assert.equal(
+		(await w.asOperator('POST', `${t.path}/api-keys`, monitor)).status,
+		201,
+		"the first emergency:monitor is the operator's to give",
+	);
 	const body = { name: 'op', scopes: ['operator'] };
 	assert.equal((await w.asOperator('POST', `${t.path}/api-keys`, { body })).status, 422, 'operator is nothing to give');
 	assert.equal((await t.call('GET', '/sites', { key: shown })).status, 200);
@@ -113,16 +154,27 @@ test('a key gives only scopes that it has; the key itself is shown once', async 
 const variable = ['x-request-id', 'traceparent', 'date', 'content-length'];
 // All of a reply that may not differ, as text. The path is what was asked, so it differs.
 function bare(reply) {
-	const headers = Object.entries(reply.headers).filter(([name]) => !variable.includes(name)).sort();
+	const headers = Object.entries(reply.headers)
+		.filter(([name]) => !variable.includes(name))
+		.sort();
 	return JSON.stringify([reply.status, headers, { ...reply.body, request_id: '', instance: '' }]);
 }
 
 const theirs = () => ({
-	tenant_id: other.id, api_key_id: other.apiKey.id, address_id: other.homeAddress.id, site_id: other.home.id, number_id: other.numbers[0], pool_id: other.homePool.id,
-	user_id: other.agent.id, webhook_endpoint_id: hooked.id, emergency_call_id: placed.id, lease_id: placed.lease.id, callback_resolution_id: resolution.id,
+	tenant_id: other.id,
+	api_key_id: other.apiKey.id,
+	address_id: other.homeAddress.id,
+	site_id: other.home.id,
+	number_id: other.numbers[0],
+	pool_id: other.homePool.id,
+	user_id: other.agent.id,
+	webhook_endpoint_id: hooked.id,
+	emergency_call_id: placed.id,
+	lease_id: placed.lease.id,
+	callback_resolution_id: resolution.id,
 });
 
-test('another tenant\'s tenant answers like one that does not exist, byte for byte, on every route', async () => {
+test("another tenant's tenant answers like one that does not exist, byte for byte, on every route", async () => {
 	for (const operation of guarded.filter((o) => o.path.includes('{tenant_id}'))) {
 		const foreign = await send(operation, theirs(), { key: t.key });
 		const unknown = await send(operation, { ...theirs(), tenant_id: UNKNOWN }, { key: t.key });
@@ -133,7 +185,7 @@ test('another tenant\'s tenant answers like one that does not exist, byte for by
 	}
 });
 
-test('another tenant\'s resource below one\'s own tenant answers like one that does not exist, byte for byte', async () => {
+test("another tenant's resource below one's own tenant answers like one that does not exist, byte for byte", async () => {
 	const bodies = { putPresence: { availability: 'busy' }, addPoolNumbers: { numbers: ['+14255550000'] } };
 	const byId = guarded.filter((o) => o.path.split('{').length > (o.path.includes('{tenant_id}') ? 2 : 1));
 	assert.ok(byId.length > 10);
@@ -151,16 +203,22 @@ test('another tenant\'s resource below one\'s own tenant answers like one that d
 	assert.equal((await other.get(`/webhook-endpoints/${hooked.id}`)).id, hooked.id);
 });
 
-test('a reference to another tenant\'s resource is unknown, like any', async () => {
+test("a reference to another tenant's resource is unknown, like any", async () => {
 	const user = { display_name: 'x', site_id: t.home.id };
 	const site = { name: 'x', region: 'US', address_id: t.homeAddress.id };
 	const pool = { site_id: t.home.id, name: 'x', region: 'US', number_type: 'native' };
 	const number = { number_type: 'native', region: 'US', usage: 'user' };
 	const attempts = [
-		['/users', { ...user, site_id: other.home.id }, { ...user, site_id: UNKNOWN }], ['/users', { ...user, address_id: other.homeAddress.id }, { ...user, address_id: UNKNOWN }],
-		['/users', { ...user, number_id: other.numbers[0] }, { ...user, number_id: '+14250000009' }], ['/sites', { ...site, address_id: other.homeAddress.id }, { ...site, address_id: UNKNOWN }],
+		['/users', { ...user, site_id: other.home.id }, { ...user, site_id: UNKNOWN }],
+		['/users', { ...user, address_id: other.homeAddress.id }, { ...user, address_id: UNKNOWN }],
+		['/users', { ...user, number_id: other.numbers[0] }, { ...user, number_id: '+14250000009' }],
+		['/sites', { ...site, address_id: other.homeAddress.id }, { ...site, address_id: UNKNOWN }],
 		['/pools', { ...pool, site_id: other.home.id }, { ...pool, site_id: UNKNOWN }],
-		['/phone-numbers', { ...number, number: w.number(), address_id: other.homeAddress.id }, { ...number, number: w.number(), address_id: UNKNOWN }],
+		[
+			'/phone-numbers',
+			{ ...number, number: w.number(), address_id: other.homeAddress.id },
+			{ ...number, number: w.number(), address_id: UNKNOWN },
+		],
 	];
 	for (const [path, foreign, unknown] of attempts) {
 		const [one, two] = [await t.call('POST', path, { body: foreign }), await t.call('POST', path, { body: unknown })];
@@ -169,16 +227,28 @@ test('a reference to another tenant\'s resource is unknown, like any', async () 
 	}
 	const call_ = await t.place(t.agent, { site_id: other.home.id, location: { address_id: other.homeAddress.id, city: 'Elsewhere' } });
 	assert.equal(call_.site_id, t.home.id);
-	assert.deepEqual([call_.location.address.address_id, call_.location.address.street, call_.location.address.city], [null, null, 'Elsewhere']);
+	assert.deepEqual(
+		[call_.location.address.address_id, call_.location.address.street, call_.location.address.city],
+		[null, null, 'Elsewhere'],
+	);
 	assert.ok(!JSON.stringify({ ...call_, warnings: [] }).includes(other.home.id));
 	await t.end(call_);
 });
 
-test('lists show what is one\'s own, and a page token of another tenant is worth nothing', async () => {
-	for (const path of ['users', 'sites', 'pools', 'addresses', 'phone-numbers', 'api-keys', 'webhook-endpoints', 'emergency-calls', 'leases']) {
+test("lists show what is one's own, and a page token of another tenant is worth nothing", async () => {
+	for (const path of [
+		'users',
+		'sites',
+		'pools',
+		'addresses',
+		'phone-numbers',
+		'api-keys',
+		'webhook-endpoints',
+		'emergency-calls',
+		'leases',
+	]) {
 		const mine = await t.call('GET', `/${path}`, { expect: 200 });
-		for (const id of Object.values(theirs()))
-			assert.ok(!mine.text.includes(id), path);
+		for (const id of Object.values(theirs())) assert.ok(!mine.text.includes(id), path);
 	}
 	await other.user();
 	const { next_page_token } = await other.get('/users?page_size=1');
@@ -186,8 +256,11 @@ test('lists show what is one\'s own, and a page token of another tenant is worth
 	assert.ok(reply.status === 400 || !reply.text.includes(other.agent.id), reply.text);
 });
 
-test('a key of one tenant never resolves, nor sees, another\'s callbacks', async () => {
-	assert.equal((await w.call('POST', '/v1/callback-resolutions', { key: t.key, body: { called_number: placed.lease.number } })).body.code, 'number_not_managed');
+test("a key of one tenant never resolves, nor sees, another's callbacks", async () => {
+	assert.equal(
+		(await w.call('POST', '/v1/callback-resolutions', { key: t.key, body: { called_number: placed.lease.number } })).body.code,
+		'number_not_managed',
+	);
 	assert.equal((await w.call('GET', `/v1/callback-resolutions/${resolution.id}`, { key: t.key })).status, 404);
 	assert.deepEqual((await w.call('GET', `/v1/callback-resolutions/${resolution.id}`, { key: other.key })).body, resolution);
 });

@@ -31,13 +31,36 @@ const posting = (...headers) => head(`POST ${t.path}/users HTTP/1.1`, 'Content-T
 // A refusal: a problem with its request id, or libmicrohttpd's own; never a success, never a 5xx.
 function assertRefused(reply, message) {
 	assert.ok(reply.status === 0 || (reply.status >= 400 && reply.status < 500), `${message}: ${reply.status} ${reply.text}`);
-	if (reply.headers['content-type'] === 'application/problem+json')
-		assert.equal(reply.body.status, reply.status);
+	if (reply.headers['content-type'] === 'application/problem+json') assert.equal(reply.body.status, reply.status);
 }
 
 test('a path that is none: 404', async () => {
-	for (const path of ['/', '/v1', '/v1/', '/v2/tenants', '/v1/tenant', '/v1/tenants/', `${t.path}/`, `${t.path}/users/`, `${t.path}//users`, `/v1//tenants`, `${t.path}/users/${t.agent.id}/extra`,
-		`${t.path}/Users`, '/V1/tenants', '/v1/tenants/..', `${t.path}/users/../sites`, `${t.path}/users/%2e%2e/sites`, '/livez/', '/problems', '/problems/', '/metrics/x', '/openapi.yml', '/.env', '/%2e%2e/%2e%2e/etc/passwd', '/index.html']) {
+	for (const path of [
+		'/',
+		'/v1',
+		'/v1/',
+		'/v2/tenants',
+		'/v1/tenant',
+		'/v1/tenants/',
+		`${t.path}/`,
+		`${t.path}/users/`,
+		`${t.path}//users`,
+		`/v1//tenants`,
+		`${t.path}/users/${t.agent.id}/extra`,
+		`${t.path}/Users`,
+		'/V1/tenants',
+		'/v1/tenants/..',
+		`${t.path}/users/../sites`,
+		`${t.path}/users/%2e%2e/sites`,
+		'/livez/',
+		'/problems',
+		'/problems/',
+		'/metrics/x',
+		'/openapi.yml',
+		'/.env',
+		'/%2e%2e/%2e%2e/etc/passwd',
+		'/index.html',
+	]) {
 		const reply = await w.asOperator('GET', path);
 		assert.deepEqual([reply.status, reply.body.code], [404, 'not_found'], path);
 	}
@@ -49,7 +72,28 @@ test('a path that is none is 404 before any key is asked for; one that could be 
 });
 
 test('%00, a bad escape, or what is no id, in a path: 404', async () => {
-	for (const id of ['%00', `${t.agent.id}%00`, 'ext%3Aa%00b', '%', '%2', '%zz', '%ff', 'ext%3A%ff', 'ext%3A', 'ext%3A%20', `ext%3A${'x'.repeat(129)}`, '0', '-1', 'null', t.agent.id.slice(1), `${t.agent.id}0`, `{${t.agent.id}}`, t.agent.id.replaceAll('-', ''), '%0a', "'%3B--"])
+	for (const id of [
+		'%00',
+		`${t.agent.id}%00`,
+		'ext%3Aa%00b',
+		'%',
+		'%2',
+		'%zz',
+		'%ff',
+		'ext%3A%ff',
+		'ext%3A',
+		'ext%3A%20',
+		`ext%3A${'x'.repeat(129)}`,
+		'0',
+		'-1',
+		'null',
+		t.agent.id.slice(1),
+		`${t.agent.id}0`,
+		`{${t.agent.id}}`,
+		t.agent.id.replaceAll('-', ''),
+		'%0a',
+		"'%3B--",
+	])
 		for (const path of [`${t.path}/users/${id}`, `${t.path}/emergency-calls/${id}`, `/v1/tenants/${id}/users`]) {
 			const reply = await w.call('GET', path, { key: w.operatorKey });
 			assert.deepEqual([reply.status, reply.body.code], [404, 'not_found'], path);
@@ -105,16 +149,25 @@ test('two lengths, a length with chunks, or a coding we do not know: refused, an
 		'a length that is no number': ['Content-Length: many'],
 		'an empty length': ['Content-Length: '],
 	};
-	await Promise.all(Object.entries(rows).map(async ([name, headers]) => assertRefused(await raw(server, posting(...headers) + body), name)));
+	await Promise.all(
+		Object.entries(rows).map(async ([name, headers]) => assertRefused(await raw(server, posting(...headers) + body), name)),
+	);
 });
 
 test('a refused head does not let its body pass for a second request', async () => {
 	const inner = head(`GET ${t.path}/users HTTP/1.1`, 'X-Request-Id: smuggled');
-	for (const headers of [['Content-Length: 0', `Content-Length: ${inner.length}`], ['Transfer-Encoding: chunked', 'Content-Length: 5']]) {
+	for (const headers of [
+		['Content-Length: 0', `Content-Length: ${inner.length}`],
+		['Transfer-Encoding: chunked', 'Content-Length: 5'],
+	]) {
 		const socket = net.connect(server.port, server.host);
 		const all = deferred();
 		let text = '';
-		socket.setEncoding('latin1').on('data', (chunk) => (text += chunk)).on('error', () => {}).on('close', () => all.resolve());
+		socket
+			.setEncoding('latin1')
+			.on('data', (chunk) => (text += chunk))
+			.on('error', () => {})
+			.on('close', () => all.resolve());
 		socket.write(posting(...headers) + (headers[0].startsWith('T') ? '0\r\n\r\n' : '') + inner);
 		await within('the server closes', all.promise);
 		assert.ok(!text.includes('smuggled'), text);
@@ -138,24 +191,38 @@ test('chunks are read as they are, and what is no chunk is refused', async () =>
 	assert.deepEqual([read.status, read.body.code], [422, 'unknown_field']);
 	const extended = await raw(server, [chunked, `${bad.length.toString(16)};name=value\r\n${bad}\r\n0\r\nTrailer: x\r\n\r\n`]);
 	assert.equal(extended.status, 422);
-	for (const broken of ['zz\r\n{}\r\n0\r\n\r\n', '-1\r\n{}\r\n0\r\n\r\n', 'ffffffffffffffffff\r\n{}\r\n0\r\n\r\n', '2\r\n{}XX0\r\n\r\n', '\r\n\r\n'])
+	for (const broken of [
+		'zz\r\n{}\r\n0\r\n\r\n',
+		'-1\r\n{}\r\n0\r\n\r\n',
+		'ffffffffffffffffff\r\n{}\r\n0\r\n\r\n',
+		'2\r\n{}XX0\r\n\r\n',
+		'\r\n\r\n',
+	])
 		assertRefused(await raw(server, [chunked, broken]), JSON.stringify(broken));
 });
 
 // Sends these bytes, and goes away without waiting for anything.
-const abandoned = (bytes, how) => new Promise((resolve) => {
-	const socket = net.connect(server.port, server.host, () => socket.write(bytes, 'latin1', () => socket[how]()));
-	socket.on('error', () => {}).on('close', resolve).resume();
-});
+const abandoned = (bytes, how) =>
+	new Promise((resolve) => {
+		const socket = net.connect(server.port, server.host, () => socket.write(bytes, 'latin1', () => socket[how]()));
+		socket
+			.on('error', () => {})
+			.on('close', resolve)
+			.resume();
+	});
 
 test('a request that stops before its end is none, and nobody waits for the rest', async () => {
 	const body = user();
 	const beginnings = [0, 1, body.length - 1].map((n) => posting(`Content-Length: ${body.length}`) + body.slice(0, n));
-	beginnings.push(`${posting('Transfer-Encoding: chunked')}${body.length.toString(16)}\r\n${body}\r\n`, posting('Content-Length: 9').slice(0, -2),
-		'\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003', '\r\n\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'GET /livez');
-	for (const bytes of beginnings)
-		for (const how of ['destroy', 'resetAndDestroy'])
-			await abandoned(bytes, how);
+	beginnings.push(
+		`${posting('Transfer-Encoding: chunked')}${body.length.toString(16)}\r\n${body}\r\n`,
+		posting('Content-Length: 9').slice(0, -2),
+		'\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003',
+		'\r\n\r\n\r\n',
+		'\u0000\u0001\u0002\r\n\r\n',
+		'GET /livez',
+	);
+	for (const bytes of beginnings) for (const how of ['destroy', 'resetAndDestroy']) await abandoned(bytes, how);
 });
 
 test('a body larger than its length is the beginning of the next request, and no more', async () => {
@@ -187,10 +254,12 @@ test('heads too large, or no heads at all: refused, whatever they are', async ()
 		'a folded header': head(line, 'X-Folded: a\r\n b', `Authorization: Bearer ${t.key}`),
 		'an HTTP/2 preface': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
 	};
-	await Promise.all(Object.entries(rows).map(async ([name, bytes]) => {
-		const reply = await raw(server, bytes);
-		assert.ok(reply.status < 500 || reply.status === 505, `${name}: ${reply.status}`); // 505: HTTP Version Not Supported
-	}));
+	await Promise.all(
+		Object.entries(rows).map(async ([name, bytes]) => {
+			const reply = await raw(server, bytes);
+			assert.ok(reply.status < 500 || reply.status === 505, `${name}: ${reply.status}`); // 505: HTTP Version Not Supported
+		}),
+	);
 });
 
 test('a large header does not hide the answer', async () => {
@@ -211,36 +280,57 @@ test('requests one behind the other on a connection are all answered, in order',
 	const socket = net.connect(server.port, server.host);
 	const done = deferred();
 	let text = '';
-	socket.setEncoding('latin1').on('data', (chunk) => {
-		text += chunk;
-		if ((text.match(/HTTP\/1\.1 /g) ?? []).length === 20)
-			done.resolve();
-	}).on('error', done.reject);
+	socket
+		.setEncoding('latin1')
+		.on('data', (chunk) => {
+			text += chunk;
+			if ((text.match(/HTTP\/1\.1 /g) ?? []).length === 20) done.resolve();
+		})
+		.on('error', done.reject);
 	const bad = '{"nmae":1}';
 	for (let i = 0; i < 10; i++)
-		socket.write(head(`GET ${t.path}/users HTTP/1.1`, `X-Request-Id: get-${i}`) + posting(`Content-Length: ${bad.length}`, `X-Request-Id: post-${i}`) + bad);
+		socket.write(
+			head(`GET ${t.path}/users HTTP/1.1`, `X-Request-Id: get-${i}`) +
+				posting(`Content-Length: ${bad.length}`, `X-Request-Id: post-${i}`) +
+				bad,
+		);
 	await within('twenty answers', done.promise, { more: () => text });
 	socket.destroy();
-	assert.deepEqual([...text.matchAll(/X-Request-Id: (\S+)/gi)].map((m) => m[1]), Array.from({ length: 10 }, (_, i) => [`get-${i}`, `post-${i}`]).flat());
+	assert.deepEqual(
+		[...text.matchAll(/X-Request-Id: (\S+)/gi)].map((m) => m[1]),
+		Array.from({ length: 10 }, (_, i) => [`get-${i}`, `post-${i}`]).flat(),
+	);
 });
 
 test('clients that go away at any moment leave no trace', async () => {
 	const call = `{"user_id":"${t.agent.id}","dial_string":"988"}`;
 	const whole = head(`POST ${t.path}/emergency-calls HTTP/1.1`, `Content-Length: ${call.length}`) + call;
-	await Promise.all(Array.from({ length: 200 }, (_, i) => new Promise((resolve) => {
-		const socket = net.connect(server.port, server.host, () => {
-			socket.write(whole.slice(0, Math.ceil((whole.length * (i + 1)) / 200)), () => socket.resetAndDestroy());
-		});
-		socket.on('error', () => {}).on('close', resolve);
-	})));
+	await Promise.all(
+		Array.from(
+			{ length: 200 },
+			(_, i) =>
+				new Promise((resolve) => {
+					const socket = net.connect(server.port, server.host, () => {
+						socket.write(whole.slice(0, Math.ceil((whole.length * (i + 1)) / 200)), () => socket.resetAndDestroy());
+					});
+					socket.on('error', () => {}).on('close', resolve);
+				}),
+		),
+	);
 	const connections = async () => (await w.metrics()).switchback_connections;
 	await until('all of their connections are closed', async () => (await connections()) <= 5);
 });
 
 test('many idle connections do not keep an emergency call out', async () => {
-	const idle = await Promise.all(Array.from({ length: 500 }, () => new Promise((resolve, reject) => {
-		const socket = net.connect(server.port, server.host, () => resolve(socket)).on('error', reject);
-	})));
+	const idle = await Promise.all(
+		Array.from(
+			{ length: 500 },
+			() =>
+				new Promise((resolve, reject) => {
+					const socket = net.connect(server.port, server.host, () => resolve(socket)).on('error', reject);
+				}),
+		),
+	);
 	const slow = idle.slice(0, 250);
 	slow.forEach((socket) => socket.write(`POST ${t.path}/users HTTP/1.1\r\nHost: x\r\nContent-Le`));
 	const placed = await t.place(t.agent);

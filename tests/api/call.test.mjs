@@ -14,14 +14,47 @@ before(async () => {
 });
 after(() => w.close());
 
-const ALL_OPERATIONS = ['hold', 'local_mute', 'remote_mute', 'transfer', 'start_recording', 'stop_recording', 'add_participant', 'remove_participant'];
-const BLOCKED = { blocked_operations: ALL_OPERATIONS, visible_controls: ['device_settings', 'end_call'], incoming_calls: 'blocked', record: false, history: true };
+const ALL_OPERATIONS = [
+	'hold',
+	'local_mute',
+	'remote_mute',
+	'transfer',
+	'start_recording',
+	'stop_recording',
+	'add_participant',
+	'remove_participant',
+];
+const BLOCKED = {
+	blocked_operations: ALL_OPERATIONS,
+	visible_controls: ['device_settings', 'end_call'],
+	incoming_calls: 'blocked',
+	record: false,
+	history: true,
+};
 const FREE = { blocked_operations: [], visible_controls: [], incoming_calls: 'allowed', record: false, history: true };
 const REQUEST = {
-	dial_string: '911', endpoint: CCAAS, site_id: null, region: 'US',
-	location: { address_id: null, region: 'US', admin_area: 'WA', city: 'Redmond', street: 'Main St', house_number: '1', floor: '3',
-		latitude: 47.6, longitude: -122.1, method: 'manual', detected_at: null },
-	presence: { availability: 'busy' }, origin: 'planned', presented_number: null, on_behalf_of: null, metadata: { queue: 'sales' },
+	dial_string: '911',
+	endpoint: CCAAS,
+	site_id: null,
+	region: 'US',
+	location: {
+		address_id: null,
+		region: 'US',
+		admin_area: 'WA',
+		city: 'Redmond',
+		street: 'Main St',
+		house_number: '1',
+		floor: '3',
+		latitude: 47.6,
+		longitude: -122.1,
+		method: 'manual',
+		detected_at: null,
+	},
+	presence: { availability: 'busy' },
+	origin: 'planned',
+	presented_number: null,
+	on_behalf_of: null,
+	metadata: { queue: 'sales' },
 };
 
 test('the whole call: placed, Do Not Disturb, called back on both clients, ended, presence restored', async () => {
@@ -37,20 +70,44 @@ test('the whole call: placed, Do Not Disturb, called back on both clients, ended
 	const { id, placed_at, agent_notice, location, ...rest } = answer;
 	assert.ok(id);
 	assert.deepEqual(rest, {
-		external_call_id, state: 'placed', test: false, degraded: false, origin: 'planned', user_id: agent.id, guest: null,
-		site_id: t.home.id, dial_string: '911', dialed_as: '911', service_urn: 'urn:service:sos',
+		external_call_id,
+		state: 'placed',
+		test: false,
+		degraded: false,
+		origin: 'planned',
+		user_id: agent.id,
+		guest: null,
+		site_id: t.home.id,
+		dial_string: '911',
+		dialed_as: '911',
+		service_urn: 'urn:service:sos',
 		caller_id: { number: lease.number, source: 'pool_lease', number_type: 'native' },
 		lease: { id: lease.id, number: lease.number, expires_at: lease.expires_at, shared: false, test: false },
-		route: { path: 'psap_only', handled_by: 'switch',
-			legs: [{ target: 'psap', dial: '911', via: 'native', trunk: null, start_after_seconds: 0, alternates: [] }] },
-		restrictions: BLOCKED, presence: { availability: 'do_not_disturb', base_availability: 'busy', sequence: 1 },
-		notifications: [], announcement: null, warnings: [], presented_number: null, metadata: { queue: 'sales' },
-		connected_at: null, ended_at: null, end_reason: null,
+		route: {
+			path: 'psap_only',
+			handled_by: 'switch',
+			legs: [{ target: 'psap', dial: '911', via: 'native', trunk: null, start_after_seconds: 0, alternates: [] }],
+		},
+		restrictions: BLOCKED,
+		presence: { availability: 'do_not_disturb', base_availability: 'busy', sequence: 1 },
+		notifications: [],
+		announcement: null,
+		warnings: [],
+		presented_number: null,
+		metadata: { queue: 'sales' },
+		connected_at: null,
+		ended_at: null,
+		end_reason: null,
 	});
 	assert.deepEqual([location.source, location.conveyed_by, location.caller_address], ['caller', 'pidf_lo', null]);
-	assert.deepEqual([location.address.city, location.address.floor, location.address.latitude, location.address.method],
-		['Redmond', '3', 47.6, 'manual']);
-	assert.deepEqual([agent_notice.language, agent_notice.callback_number, agent_notice.expires_at], ['en', lease.number, lease.expires_at]);
+	assert.deepEqual(
+		[location.address.city, location.address.floor, location.address.latitude, location.address.method],
+		['Redmond', '3', 47.6, 'manual'],
+	);
+	assert.deepEqual(
+		[agent_notice.language, agent_notice.callback_number, agent_notice.expires_at],
+		['en', lease.number, lease.expires_at],
+	);
 	assert.ok(agent_notice.text.includes(lease.number), 'the agent is told the number');
 	const held = (Date.parse(lease.expires_at) - Date.parse(placed_at)) / 1000;
 	assert.ok(Math.abs(held - 3600) < 1, `the lease is for an hour by the database's clock, not ${held} s`);
@@ -58,8 +115,17 @@ test('the whole call: placed, Do Not Disturb, called back on both clients, ended
 	const locked = await hook.next('presence.do_not_disturb');
 	const { occurred_at, ...data } = locked.data;
 	assert.equal(locked.body.timestamp, occurred_at);
-	assert.deepEqual(data, { user_id: agent.id, external_id: agent.external_id, availability: 'do_not_disturb', previous: 'busy',
-		base_availability: 'busy', reason: 'emergency_call', emergency_call_id: id, callback_id: null, sequence: 1 });
+	assert.deepEqual(data, {
+		user_id: agent.id,
+		external_id: agent.external_id,
+		availability: 'do_not_disturb',
+		previous: 'busy',
+		base_availability: 'busy',
+		reason: 'emergency_call',
+		emergency_call_id: id,
+		callback_id: null,
+		sequence: 1,
+	});
 	assert.deepEqual((await t.presence(agent)).locked_by, [{ type: 'emergency_call', id }]);
 
 	const connected = await t.act(answer, 'connect');
@@ -68,15 +134,31 @@ test('the whole call: placed, Do Not Disturb, called back on both clients, ended
 	assert.deepEqual(connected.restrictions, BLOCKED);
 
 	const callback = await t.resolve(lease.number, { caller_number: '+12065550911', sip_priority: 'psap-callback' });
-	assert.deepEqual([callback.state, callback.outcome, callback.reason, callback.user], ['resolved', 'user', 'active_lease', { id: agent.id, external_id: agent.external_id }]);
-	assert.deepEqual(callback.targets, [CCAAS, TEAMS].map((e) => ({ ...e, start_after_seconds: 0, reachable: 'unknown' })));
+	assert.deepEqual(
+		[callback.state, callback.outcome, callback.reason, callback.user],
+		['resolved', 'user', 'active_lease', { id: agent.id, external_id: agent.external_id }],
+	);
+	assert.deepEqual(
+		callback.targets,
+		[CCAAS, TEAMS].map((e) => ({ ...e, start_after_seconds: 0, reachable: 'unknown' })),
+	);
 	assert.equal(callback.ring, 'simultaneous');
 	assert.deepEqual(callback.then, [{ after_seconds: 20, targets: [DESK] }]);
 	assert.deepEqual(callback.never, ['voicemail', 'ivr', 'queue_treatment', 'music_on_hold']);
-	assert.deepEqual(callback.bypass, ['routing_rules', 'capacity_profiles', 'presence', 'call_forwarding', 'call_waiting', 'working_hours']);
+	assert.deepEqual(callback.bypass, [
+		'routing_rules',
+		'capacity_profiles',
+		'presence',
+		'call_forwarding',
+		'call_waiting',
+		'working_hours',
+	]);
 	assert.deepEqual([callback.priority, callback.on_busy, callback.degraded, callback.tenant_id], ['emergency', 'interrupt', false, t.id]);
 	assert.deepEqual([callback.emergency_call_id, callback.lease_id], [id, lease.id]);
-	assert.deepEqual(callback.candidates.map((c) => c.user_id), [agent.id]);
+	assert.deepEqual(
+		callback.candidates.map((c) => c.user_id),
+		[agent.id],
+	);
 	assert.deepEqual([callback.called_number, callback.caller_number, callback.warnings], [lease.number, '+12065550911', []]);
 
 	const ended = await t.act(answer, 'end', { reason: 'remote' });
@@ -86,12 +168,22 @@ test('the whole call: placed, Do Not Disturb, called back on both clients, ended
 	assert.deepEqual(ended.lease, lease, 'the end neither ends nor shortens the lease');
 
 	const restored = await hook.next('presence.restored');
-	assert.deepEqual({ ...restored.data, occurred_at: null }, { ...data, availability: 'busy', previous: 'do_not_disturb', sequence: 2, occurred_at: null });
+	assert.deepEqual(
+		{ ...restored.data, occurred_at: null },
+		{ ...data, availability: 'busy', previous: 'do_not_disturb', sequence: 2, occurred_at: null },
+	);
 	assert.ok(restored.at > locked.at, 'the webhooks arrive in order');
-	assert.deepEqual(hook.deliveries.map((d) => d.path), [endpoint.path, endpoint.path], 'one webhook each, and no others');
+	assert.deepEqual(
+		hook.deliveries.map((d) => d.path),
+		[endpoint.path, endpoint.path],
+		'one webhook each, and no others',
+	);
 
 	const after_ = await t.get(`/leases/${lease.id}`);
-	assert.deepEqual([after_.state, after_.in_call, after_.number, after_.user_id, after_.emergency_call_id], ['active', false, lease.number, agent.id, id]);
+	assert.deepEqual(
+		[after_.state, after_.in_call, after_.number, after_.user_id, after_.emergency_call_id],
+		['active', false, lease.number, agent.id, id],
+	);
 	assert.deepEqual(await t.get(`/emergency-calls/${id}`), ended);
 	assert.equal((await t.resolve(lease.number)).user.id, agent.id, 'after the call the number still reaches the agent');
 });
@@ -99,7 +191,13 @@ test('the whole call: placed, Do Not Disturb, called back on both clients, ended
 test('a client made from openapi.yaml plays the call, ids by ext: in paths included', async () => {
 	const fetchAndCheck = async (request) => {
 		const reply = await fetch(request);
-		validateReply({ method: request.method, url: request.url, status: reply.status, headers: reply.headers, body: await reply.clone().text() });
+		validateReply({
+			method: request.method,
+			url: request.url,
+			status: reply.status,
+			headers: reply.headers,
+			body: await reply.clone().text(),
+		});
 		return reply;
 	};
 	const client = createClient({ baseUrl: w.servers[0].url, fetch: fetchAndCheck, headers: { Authorization: `Bearer ${t.key}` } });
@@ -107,7 +205,8 @@ test('a client made from openapi.yaml plays the call, ids by ext: in paths inclu
 	const path = { tenant_id: t.id };
 	const external_call_id = `${unique('a/b')};x=1@pbx`;
 	const placed = await client.POST('/v1/tenants/{tenant_id}/emergency-calls', {
-		params: { path }, body: { user_id: `ext:${agent.external_id}`, dial_string: '911', external_call_id },
+		params: { path },
+		body: { user_id: `ext:${agent.external_id}`, dial_string: '911', external_call_id },
 	});
 	assert.equal(placed.response.status, 201);
 	assert.equal(placed.data.user_id, agent.id);
@@ -124,8 +223,7 @@ test('every documented member is in every answer about a call', async () => {
 	const { required } = document.components.schemas.EmergencyCall;
 	const placed = await t.place(await t.user());
 	const answers = [placed, await t.get(`/emergency-calls/${placed.id}`), await t.act(placed, 'connect'), await t.end(placed)];
-	for (const answer of answers)
-		assert.deepEqual(Object.keys(answer).sort(), [...required].sort());
+	for (const answer of answers) assert.deepEqual(Object.keys(answer).sort(), [...required].sort());
 });
 
 // --- states
@@ -143,11 +241,21 @@ const inState = {
 
 // from, action -> the state it leads to; null: 409; late: with a warning late_report
 const TRANSITIONS = [
-	['placed', 'connect', 'connected'], ['placed', 'end', 'ended'], ['placed', 'cancel', 'cancelled'],
-	['connected', 'connect', 'connected'], ['connected', 'end', 'ended'], ['connected', 'cancel', null],
-	['ended', 'connect', null], ['ended', 'end', 'ended'], ['ended', 'cancel', null],
-	['cancelled', 'connect', 'connected', 'late'], ['cancelled', 'end', null], ['cancelled', 'cancel', 'cancelled'],
-	['timed_out', 'connect', 'connected', 'late'], ['timed_out', 'end', 'ended', 'late'], ['timed_out', 'cancel', null],
+	['placed', 'connect', 'connected'],
+	['placed', 'end', 'ended'],
+	['placed', 'cancel', 'cancelled'],
+	['connected', 'connect', 'connected'],
+	['connected', 'end', 'ended'],
+	['connected', 'cancel', null],
+	['ended', 'connect', null],
+	['ended', 'end', 'ended'],
+	['ended', 'cancel', null],
+	['cancelled', 'connect', 'connected', 'late'],
+	['cancelled', 'end', null],
+	['cancelled', 'cancel', 'cancelled'],
+	['timed_out', 'connect', 'connected', 'late'],
+	['timed_out', 'end', 'ended', 'late'],
+	['timed_out', 'cancel', null],
 ];
 
 test('the states of a call', async (s) => {
@@ -174,8 +282,7 @@ test('the states of a call', async (s) => {
 			assert.equal(reply.status, 200);
 			assert.equal(reply.body.state, to);
 			assert.deepEqual(codes(reply.body), late ? ['late_report'] : []);
-			if (from === to)
-				assert.deepEqual(reply.body, before_, 'a repeated action changes nothing');
+			if (from === to) assert.deepEqual(reply.body, before_, 'a repeated action changes nothing');
 			const open = to === 'connected';
 			assert.equal(reply.body.ended_at === null, open);
 			assert.deepEqual(reply.body.restrictions, open ? BLOCKED : FREE);
@@ -225,7 +332,10 @@ test('actions take no body, an empty one, or an object; what does not fit is ign
 	const odd = await t.act(other, 'cancel', { reason: 'bored', sip_status: '487', nmae: 1 });
 	assert.deepEqual([odd.state, codes(odd)], ['cancelled', ['ignored_member', 'ignored_member', 'ignored_member']]);
 	for (const name of ['reason', 'sip_status', 'nmae'])
-		assert.ok(odd.warnings.some(({ detail }) => detail.includes(name)), `a warning names ${name}`);
+		assert.ok(
+			odd.warnings.some(({ detail }) => detail.includes(name)),
+			`a warning names ${name}`,
+		);
 	const third = await t.place(await t.user());
 	const nulls = await t.act(third, 'end', { reason: null });
 	assert.deepEqual([nulls.end_reason, nulls.warnings], ['unknown', []]);
@@ -244,15 +354,14 @@ test('connect reports the number that was presented; a callback on it rings the 
 
 // --- naming and listing
 
-test('a call is found by its id and by ext:, in any of its tenant\'s spellings', async () => {
+test("a call is found by its id and by ext:, in any of its tenant's spellings", async () => {
 	const external_call_id = unique('call/100%@pbx');
 	const placed = await t.place(await t.user(), { external_call_id });
 	for (const ref of [placed.id, placed.id.toUpperCase(), `ext:${external_call_id}`])
 		assert.equal((await t.get(`/emergency-calls/${enc(ref)}`)).id, placed.id);
 	for (const ref of ['ext:nobody', '01981f6a-3c01-7a10-8f00-000000000001', 'not-an-id', 'ext:', '%20'])
 		assert.equal((await t.call('GET', `/emergency-calls/${enc(ref)}`, { expect: 404 })).body.code, 'not_found');
-	for (const verb of ['connect', 'end', 'cancel'])
-		await t.call('POST', `/emergency-calls/${enc('ext:nobody')}/${verb}`, { expect: 404 });
+	for (const verb of ['connect', 'end', 'cancel']) await t.call('POST', `/emergency-calls/${enc('ext:nobody')}/${verb}`, { expect: 404 });
 });
 
 test('calls are listed by state, user, site and external_call_id', async () => {

@@ -70,8 +70,7 @@ const EVERY_ROUTE = () => [
 ];
 
 async function assertAllUnavailable() {
-	for (const [what, ask] of EVERY_ROUTE())
-		await assertUnavailable(ask(), what);
+	for (const [what, ask] of EVERY_ROUTE()) await assertUnavailable(ask(), what);
 	await Promise.all(Array.from({ length: 40 }, (_, i) => assertUnavailable(t.placing(t.users[i % 3]), 'one of many at once')));
 }
 
@@ -87,9 +86,11 @@ async function assertStillRefused() {
 
 async function assertServes() {
 	await until('it is ready again', async () => (await w.call('GET', '/readyz')).body.database === 'ok');
-	await until('both lanes serve', async () => (await t.call('GET', '/users')).status === 200 && (await t.placing(t.agent)).status === 201);
-	for (const call of await t.list('emergency-calls', { state: 'placed' }))
-		await t.end(call);
+	await until(
+		'both lanes serve',
+		async () => (await t.call('GET', '/users')).status === 200 && (await t.placing(t.agent)).status === 201,
+	);
+	for (const call of await t.list('emergency-calls', { state: 'placed' })) await t.end(call);
 	const placed = await t.place(t.agent);
 	assert.equal(placed.caller_id.source, 'pool_lease');
 	assert.equal((await t.resolve(placed.lease.number)).user.id, t.agent.id);
@@ -98,10 +99,15 @@ async function assertServes() {
 }
 
 async function assertNothingHalfStored() {
-	assert.deepEqual((await t.list('addresses')).filter((a) => a.street === 'lost'), []);
+	assert.deepEqual(
+		(await t.list('addresses')).filter((a) => a.street === 'lost'),
+		[],
+	);
 	assert.deepEqual(await w.sql('SELECT number FROM pool_numbers WHERE in_call <> 0'), []);
 	assert.deepEqual(await w.sql(`SELECT id FROM emergency_calls WHERE state IN ('placed', 'connected')`), []);
-	const orphans = await w.sql('SELECT id FROM leases l WHERE NOT EXISTS (SELECT FROM emergency_calls c WHERE c.id = l.emergency_call_id)');
+	const orphans = await w.sql(
+		'SELECT id FROM leases l WHERE NOT EXISTS (SELECT FROM emergency_calls c WHERE c.id = l.emergency_call_id)',
+	);
 	assert.deepEqual(orphans, []);
 }
 
@@ -124,10 +130,8 @@ test('stopped while calls are being placed: each is answered, and what was told 
 		while (!over) {
 			const reply = await t.placing(user);
 			assert.ok([201, 503].includes(reply.status), reply.text);
-			if (reply.status === 201)
-				placed.push(reply.body.id);
-			else
-				await new Promise((resolve) => setImmediate(resolve));
+			if (reply.status === 201) placed.push(reply.body.id);
+			else await new Promise((resolve) => setImmediate(resolve));
 		}
 	});
 	await until('calls come through', () => placed.length > 20);
@@ -138,19 +142,25 @@ test('stopped while calls are being placed: each is answered, and what was told 
 	start();
 	await assertServes();
 	const stored = new Set((await w.sql('SELECT id FROM emergency_calls')).map((row) => row.id));
-	assert.deepEqual(placed.filter((id) => !stored.has(id)), [], 'an acknowledged call is stored');
+	assert.deepEqual(
+		placed.filter((id) => !stored.has(id)),
+		[],
+		'an acknowledged call is stored',
+	);
 	context.diagnostic(`${placed.length} calls acknowledged, all there`);
-	for (const call of await t.list('emergency-calls', { state: 'placed' }))
-		await t.end(call);
+	for (const call of await t.list('emergency-calls', { state: 'placed' })) await t.end(call);
 	await assertNothingHalfStored();
 });
 
 // Every process of the PostgreSQL stands still; its sockets stay open, and it still accepts connections.
 function signalAll(signal) {
 	const postmaster = Number(readFileSync(join(folder, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
-	const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').trim().split(/\s+/).filter(Boolean).map(Number);
-	for (const pid of [postmaster, ...children])
-		process.kill(pid, signal);
+	const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
+		.trim()
+		.split(/\s+/)
+		.filter(Boolean)
+		.map(Number);
+	for (const pid of [postmaster, ...children]) process.kill(pid, signal);
 }
 
 test('standing still (SIGSTOP): 503 with Retry-After on every route; going on: service without a restart', async (context) => {
@@ -171,7 +181,9 @@ test('standing still (SIGSTOP): 503 with Retry-After on every route; going on: s
 
 test('all connections cut at once: the next requests get new ones', async () => {
 	for (let i = 0; i < 3; i++) {
-		await w.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`);
+		await w.sql(
+			`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+		);
 		await assertServes();
 	}
 	await assertNothingHalfStored();

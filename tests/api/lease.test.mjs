@@ -66,6 +66,10 @@ test('a used-up pool: the least recently leased number outside calls; all in use
 	assert.deepEqual(await who(callF.lease.number), [f.id, 'active_lease', [f.id, a.id], callF.lease.id]);
 	assert.deepEqual(await who(callD.lease.number), [d.id, 'active_lease', [d.id, b.id], callD.lease.id]);
 
+	// A superseded lease stays a candidate while its call goes on, whatever its expiry.
+	await w.sql(`UPDATE leases SET expires_at = now() - interval '1 s' WHERE id = $1`, [callA.lease.id]);
+	assert.deepEqual((await who(callF.lease.number))[2], [f.id, a.id]);
+
 	// No active lease is left: the newest that was superseded and is not over gets the callbacks.
 	for (const call of [callA, callD, callE, callF])
 		await t.end(call);

@@ -1,6 +1,7 @@
 // Repeats of a call: the same Idempotency-Key or external_call_id is the same call while it lasts,
 // through whatever process, and a new one afterwards.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import test, { after, before } from 'node:test';
 import { world } from '../lib/harness.mjs';
 import { codes, enc, unique } from '../lib/fixture.mjs';
@@ -138,6 +139,23 @@ test('a call placed with a key has a derived id: UUIDv8, the same in every proce
 	assert.deepEqual([again.body.id, isReplay(again)], [first.body.id, false]);
 	const [other] = [await placing(await t.user(), key)];
 	assert.notEqual(other.body.id, first.body.id);
+});
+
+test('the answer never arrived: asking again gives the call that was placed, once', async () => {
+	const callers = await Promise.all(Array.from({ length: 10 }, async () => ({ user: await t.user(), key: unique('lost') })));
+	await Promise.all(callers.map(({ user, key }, i) => new Promise((resolve) => {
+		const body = JSON.stringify({ user_id: user.id, dial_string: '911' });
+		const { port, host } = w.servers[i % 2];
+		const socket = net.connect(port, host, () => socket.write(`POST ${t.path}/emergency-calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${t.key}\r\n`
+			+ `Idempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`, () => socket.destroy()));
+		socket.on('close', resolve).on('error', () => {});
+	})));
+	const again = await Promise.all(callers.map(({ user, key }, i) => placing(user, key, {}, (i + 1) % 2)));
+	for (const [i, { user }] of callers.entries()) {
+		assert.equal(await stored(user), 1);
+		assert.deepEqual(again[i].body.warnings, []);
+		assert.equal((await t.presence(user)).sequence, 1);
+	}
 });
 
 test('the key of one tenant means nothing to another', async () => {
