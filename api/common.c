@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "trace.h"
+
 /* --- references --------------------------------------------------------------------------------- */
 
 /* $2 is a reference as it came. An index serves each side of the OR. */
@@ -270,6 +272,11 @@ static enum err filter_value(struct request *req, const struct filter *f, const 
 			return ERR_OK;
 		return fail_member(req, ERR_INVALID_QUERY, f->name,
 				   "must be 1 to 128 visible ASCII characters");
+	case FILTER_CALL_ID:
+		if (trace_is_id(*value, 255))
+			return ERR_OK;
+		return fail_member(req, ERR_INVALID_QUERY, f->name,
+				   "must be 1 to 255 visible ASCII characters");
 	case FILTER_REFERENCE:
 		if (!is_reference(*value))
 			return fail_member(req, ERR_INVALID_QUERY, f->name,

@@ -417,7 +417,7 @@ static enum err list_calls(struct request *req)
 			       "placed|connected|ended|cancelled|timed_out" },
 			     { "user_id", FILTER_REFERENCE, KIND_USER, NULL },
 			     { "site_id", FILTER_REFERENCE, KIND_SITE, NULL },
-			     { "external_call_id", FILTER_EXTERNAL_ID, 0, NULL } },
+			     { "external_call_id", FILTER_CALL_ID, 0, NULL } },
 	};
 
 	return common_list(req, &listing);

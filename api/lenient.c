@@ -2,13 +2,17 @@
 #include "lenient.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "dispatch.h"
 #include "emergency/call_request.h"
 
 void lenient_notes(struct request *req, json_t *warnings)
 {
 	for (size_t i = 0; i < req->n_errors; i++)
-		warn(warnings, "ignored_member", "The body %s.", req->errors[i].detail);
+		warn(warnings, "ignored_member", "The %s %s.",
+		     strcmp(req->errors[i].pointer, QUERY_NOTE) ? "body" : "query",
+		     req->errors[i].detail);
 	req->n_errors = 0;
 }
 

@@ -49,6 +49,7 @@ CREATE TABLE emergency_calls (
 	metadata json,
 	sip_status integer,
 	end_reason text,
+	max_call_seconds integer NOT NULL,
 	placed_at timestamptz NOT NULL,
 	connected_at timestamptz,
 	ended_at timestamptz,
@@ -57,7 +58,7 @@ CREATE TABLE emergency_calls (
 ) WITH (fillfactor = 80);
 COMMENT ON COLUMN emergency_calls.number_id IS 'The pool number that the call presents; null when it presents another.';
 COMMENT ON COLUMN emergency_calls.decision IS '{route, location, restrictions, notifications}: as decided when the call was placed.';
-COMMENT ON COLUMN emergency_calls.times_out_at IS 'max_call_seconds after placing: a call that nobody ended is ended by the sweeper.';
+COMMENT ON COLUMN emergency_calls.times_out_at IS 'max_call_seconds after placing (or after a late report): a call that nobody ended is ended by the sweeper.';
 CREATE INDEX ON emergency_calls (tenant_id, external_call_id, placed_at) WHERE external_call_id IS NOT NULL;
 CREATE INDEX ON emergency_calls (tenant_id, holder_id) WHERE state IN ('placed', 'connected');
 CREATE INDEX ON emergency_calls (times_out_at) WHERE state IN ('placed', 'connected');

@@ -30,53 +30,49 @@ CREATE FUNCTION take_number_1(p_tenant uuid, p_pools uuid[], p_alone boolean,
 	OUT outcome text, OUT head pool_numbers, OUT reuse boolean, OUT reuse_snapshot pg_snapshot)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-	v_number uuid;
+	v_locked uuid; -- a number that others hold: what would have to be waited for
 	v_now timestamptz; -- once a round: the clock is not asked for every row
 BEGIN
-	outcome := 'taken';
-	reuse := false;
 	LOOP
+		outcome := 'taken';
+		reuse := false;
+		reuse_snapshot := NULL;
 		v_now := clock_timestamp();
 		-- The free number that has been unused longest, pools in their order.
-		IF p_alone THEN
-			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now)
-			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE;
-		ELSE
-			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now)
-			ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
-		END IF;
+		SELECT n.* INTO head FROM pool_numbers n
+		WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now)
+		ORDER BY array_position(p_pools, n.pool_id), n.free_at NULLS FIRST, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
 		IF FOUND THEN RETURN; END IF;
 		-- A new snapshot: is none free, or is each free one locked by somebody who takes it?
 		SELECT pg_current_snapshot(), (SELECT n.number_id FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
-				AND number_is_free_1(n, v_now) LIMIT 1)
-		INTO reuse_snapshot, v_number;
-		EXIT WHEN v_number IS NULL;
-		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;
-	END LOOP;
-	-- Used up: the least recently leased number outside calls, else of all.
-	reuse := true;
-	FOR v_pass IN 1..2 LOOP
-		IF p_alone THEN
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now) LIMIT 1)
+		INTO reuse_snapshot, v_locked;
+		IF v_locked IS NULL THEN
+			-- Used up: the least recently leased number outside calls, else of all.
+			reuse := true;
 			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)
-			ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE;
-		ELSE
-			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND n.in_call = 0
 			ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+			IF FOUND THEN RETURN; END IF;
 			-- One outside calls that is only locked must not make this call share another's.
-			IF NOT FOUND AND EXISTS (SELECT FROM pool_numbers n WHERE n.tenant_id = p_tenant
-					AND n.pool_id = ANY (p_pools) AND n.leasable AND (v_pass = 2 OR n.in_call = 0)) THEN
-				outcome := 'alone';
-				RETURN;
+			SELECT n.number_id INTO v_locked FROM pool_numbers n
+			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND n.in_call = 0
+			ORDER BY n.leased_at, n.number LIMIT 1;
+			IF NOT FOUND THEN
+				SELECT n.* INTO head FROM pool_numbers n
+				WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
+				ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+				IF FOUND THEN RETURN; END IF;
+				SELECT n.number_id INTO v_locked FROM pool_numbers n
+				WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
+				ORDER BY n.leased_at, n.number LIMIT 1;
+				IF NOT FOUND THEN outcome := 'none'; RETURN; END IF;
 			END IF;
 		END IF;
-		IF head.number_id IS NOT NULL THEN RETURN; END IF;
+		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;
+		-- Wait for whoever has it, then choose again: after a wait neither order nor freedom is what it was.
+		PERFORM FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.number_id = v_locked FOR NO KEY UPDATE;
 	END LOOP;
-	outcome := 'none';
 END $$;
 COMMENT ON FUNCTION take_number_1(uuid, uuid[], boolean) IS
 	'Locks the number that a call gets: taken, alone (not without waiting) or none (the pools have no usable number). Never two people on one number while one is free in the snapshot of the check.';
@@ -93,7 +89,7 @@ DECLARE
 BEGIN
 	-- The same person again keeps the number, while it is in a pool of the site.
 	SELECT l.* INTO v_own FROM leases l
-	WHERE l.tenant_id = p_tenant AND l.holder_id = p_holder AND l.state = 'active'
+	WHERE l.tenant_id = p_tenant AND l.holder_id = p_holder AND l.state = 'active' AND l.pool_id = ANY (p_pools)
 		AND (l.expires_at > v_now OR l.in_call > 0)
 	ORDER BY l.leased_at DESC LIMIT 1;
 	IF FOUND THEN
@@ -112,7 +108,7 @@ BEGIN
 		END IF;
 		IF v_head.number_id IS NOT NULL THEN
 			UPDATE leases l SET emergency_call_id = p_call, endpoint = p->'endpoint', in_call = l.in_call + 1,
-				freed_xid = NULL, expires_at = greatest(l.expires_at, v_now + p_ttl)
+				shared = v_head.in_call > l.in_call, freed_xid = NULL, expires_at = greatest(l.expires_at, v_now + p_ttl)
 			WHERE l.tenant_id = p_tenant AND l.id = v_own.id AND l.state = 'active' RETURNING l.* INTO lease;
 			IF FOUND THEN
 				UPDATE pool_numbers n SET in_call = n.in_call + 1, call_id = p_call, leased_at = v_now, free_at = lease.expires_at

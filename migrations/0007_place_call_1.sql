@@ -61,6 +61,12 @@ BEGIN
 			OR (p->>'rerun')::boolean AND e.id IN (v_call, (p->>'new_call_id')::uuid))
 		ORDER BY e.placed_at DESC LIMIT 1;
 	IF FOUND THEN
+		-- Found by one of two keys: the other leads to it from now on, too.
+		INSERT INTO call_keys (tenant_id, key_hash, holder_id, dial_string, call_id)
+		SELECT p_tenant, k.hash, v_holder, k.dial, c.id
+		FROM (VALUES (v_key, p->>'dial_string'), (v_ext, '')) k(hash, dial) WHERE k.hash IS NOT NULL
+		ON CONFLICT (tenant_id, key_hash, holder_id, dial_string) DO UPDATE SET call_id = excluded.call_id
+			WHERE call_keys.call_id <> excluded.call_id;
 		outcome := 'placed';
 		replay := NOT (p->>'rerun')::boolean;
 		body := call_json_1(c)::text;
@@ -111,11 +117,11 @@ BEGIN
 	END IF;
 	INSERT INTO emergency_calls (tenant_id, id, external_call_id, holder_id, user_id, guest, site_id, origin, dial_string,
 		dialed_as, service_urn, caller_number, caller_source, number_type, number_id, lease_id, presented_number,
-		locks_presence, endpoint, decision, warnings, metadata, placed_at, times_out_at)
+		locks_presence, endpoint, decision, warnings, metadata, max_call_seconds, placed_at, times_out_at)
 	VALUES (p_tenant, v_call, p->>'external_call_id', v_holder, v_user, p->>'guest', (p->>'site_id')::uuid, p->>'origin',
 		p->>'dial_string', p->>'dialed_as', p->>'service_urn', coalesce(v_lease.number, v_chosen->>'number'),
 		v_source, v_type, v_lease.number_id, v_lease.id, p->>'presented_number', v_locks,
-		nullif(p->'endpoint', 'null'), v_chosen->'decision', v_warnings, nullif(p->'metadata', 'null'), v_now,
+		nullif(p->'endpoint', 'null'), v_chosen->'decision', v_warnings, nullif(p->'metadata', 'null'), (p->>'max_call_seconds')::int, v_now,
 		v_now + make_interval(secs => (p->>'max_call_seconds')::int))
 	RETURNING * INTO c;
 	INSERT INTO call_keys (tenant_id, key_hash, holder_id, dial_string, call_id)

@@ -51,6 +51,8 @@ DECLARE
 	v_over boolean;
 	v_target text := CASE p_action WHEN 'connect' THEN 'connected' WHEN 'end' THEN 'ended'
 		WHEN 'cancel' THEN 'cancelled' ELSE 'timed_out' END;
+	v_head_lease uuid;
+	l leases;
 	c emergency_calls;
 BEGIN
 	IF ref_id(p_ref) IS NOT NULL THEN
@@ -76,6 +78,13 @@ BEGIN
 	v_new := call_transition_1(c.state, p_action);
 	v_late := c.state IN ('cancelled', 'timed_out');
 	IF c.state = v_target THEN
+		-- The action once more, or with more to say of the number.
+		IF p_action = 'connect' AND p->>'presented_number' IS DISTINCT FROM c.presented_number
+			AND p->>'presented_number' IS NOT NULL AND (c.presented_number IS NOT NULL
+				OR p->>'presented_number' IS DISTINCT FROM c.caller_number) THEN
+			UPDATE emergency_calls SET presented_number = p->>'presented_number'
+			WHERE tenant_id = p_tenant AND id = v_call RETURNING * INTO c;
+		END IF;
 		outcome := 'done';
 		body := call_json_1(c)::text;
 		RETURN;
@@ -91,8 +100,17 @@ BEGIN
 		-- It is in progress after all: the number is presented again, whoever holds it by now.
 		IF NOT p_alone THEN outcome := 'alone'; RETURN; END IF;
 		PERFORM FROM pool_numbers WHERE tenant_id = p_tenant AND number_id = c.number_id FOR NO KEY UPDATE;
-		UPDATE pool_numbers SET in_call = in_call + 1 WHERE tenant_id = p_tenant AND number_id = c.number_id;
-		UPDATE leases SET in_call = in_call + 1, freed_xid = NULL WHERE tenant_id = p_tenant AND id = c.lease_id;
+		UPDATE pool_numbers SET in_call = in_call + 1 WHERE tenant_id = p_tenant AND number_id = c.number_id
+		RETURNING lease_id INTO v_head_lease;
+		-- Its lease lives as long as the call: active again where nobody has taken the number since,
+		-- else a candidate behind who has.
+		UPDATE leases SET in_call = in_call + 1, freed_xid = NULL,
+			ended_at = CASE WHEN id = v_head_lease THEN NULL ELSE ended_at END,
+			state = CASE WHEN id = v_head_lease THEN 'active' ELSE 'superseded' END
+		WHERE tenant_id = p_tenant AND id = c.lease_id RETURNING * INTO l;
+		IF l.id = v_head_lease THEN
+			v_events := v_events || lease_event_1(l, 'lease.renewed', user_external_id_1(p_tenant, c.user_id), v_now);
+		END IF;
 	END IF;
 
 	v_external_id := user_external_id_1(p_tenant, c.user_id);
@@ -111,7 +129,7 @@ BEGIN
 		connected_at = CASE WHEN p_action = 'connect' THEN v_now ELSE connected_at END,
 		ended_at = CASE WHEN p_action = 'connect' THEN NULL ELSE v_now END,
 		times_out_at = CASE WHEN v_late AND p_action = 'connect'
-			THEN v_now + (times_out_at - placed_at) ELSE times_out_at END,
+			THEN v_now + make_interval(secs => max_call_seconds) ELSE times_out_at END,
 		end_reason = CASE p_action WHEN 'connect' THEN NULL WHEN 'time_out' THEN NULL ELSE p->>'reason' END,
 		sip_status = coalesce((p->>'sip_status')::integer, sip_status),
 		presented_number = coalesce(nullif(p->>'presented_number', caller_number), presented_number),

@@ -15,32 +15,45 @@ CREATE FUNCTION instance_lives_1(p_instance integer) RETURNS boolean LANGUAGE sq
 $$;
 COMMENT ON FUNCTION instance_lives_1(integer) IS 'Its delivery connection holds the advisory lock (22868, instance).';
 
-CREATE FUNCTION lookup_deliveries_1(p_instance integer, p_orphans boolean, p_limit integer)
+CREATE INDEX webhook_deliveries_in_flight ON webhook_deliveries (tenant_id, endpoint_id) WHERE in_flight;
+GRANT SELECT ON webhook_endpoints TO switchback_lookup;
+CREATE POLICY lookup ON webhook_endpoints FOR SELECT TO switchback_lookup USING (true);
+
+CREATE FUNCTION lookup_deliveries_1(p_instance integer, p_all boolean, p_limit integer)
 RETURNS TABLE (tenant_id uuid, id uuid, endpoint_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = switchback, pg_temp AS $$
-	WITH due AS (
-		SELECT d.* FROM webhook_deliveries d
-		WHERE d.state = 'pending' AND d.next_attempt_at <= now() AND d.claimed_by = p_instance
-		ORDER BY d.next_attempt_at LIMIT 2000),
-	orphans AS (
-		SELECT d.* FROM webhook_deliveries d
-		WHERE p_orphans AND d.state = 'pending' AND (d.in_flight OR d.next_attempt_at <= now())
-			AND d.claimed_by IS DISTINCT FROM p_instance
-			AND (d.claimed_by IS NULL OR d.claimed_by IN (
-				SELECT c.claimed_by FROM (SELECT DISTINCT x.claimed_by FROM webhook_deliveries x
-					WHERE x.state = 'pending') c WHERE NOT instance_lives_1(c.claimed_by)))
-		ORDER BY d.next_attempt_at LIMIT 2000),
-	first AS (
-		SELECT d.*, row_number() OVER (PARTITION BY d.endpoint_id ORDER BY d.next_attempt_at, d.event_no) AS n
-		FROM (SELECT * FROM due UNION ALL SELECT * FROM orphans) d
-		WHERE NOT EXISTS (SELECT FROM webhook_deliveries e WHERE e.tenant_id = d.tenant_id
-			AND e.endpoint_id = d.endpoint_id AND e.holder_id = d.holder_id AND e.stream = d.stream
-			AND e.state = 'pending' AND e.event_no < d.event_no))
-	SELECT f.tenant_id, f.id, f.endpoint_id FROM first f WHERE f.n <= 16
-	ORDER BY f.next_attempt_at, f.event_no LIMIT p_limit
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = switchback, pg_temp AS $$
+DECLARE
+	v_live integer[] := ARRAY[p_instance];
+	v_since timestamptz := now() - interval '5 s';
+BEGIN
+	IF p_all THEN
+		v_live := ARRAY(SELECT l.objid::bigint::integer FROM pg_locks l WHERE l.locktype = 'advisory' AND l.classid = 22868
+			AND l.objsubid = 2 AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()));
+		v_since := '-infinity';
+	END IF;
+	RETURN QUERY
+	WITH first AS (
+		SELECT d.tenant_id, d.id, d.endpoint_id, d.next_attempt_at, d.event_no,
+			row_number() OVER (PARTITION BY d.tenant_id, d.endpoint_id ORDER BY d.next_attempt_at, d.event_no) AS n
+		FROM webhook_deliveries d
+		WHERE d.state = 'pending' AND d.next_attempt_at <= now() AND d.next_attempt_at > v_since
+			AND (d.claimed_by = p_instance OR p_all AND (d.claimed_by IS NULL OR d.claimed_by <> ALL (v_live)))
+			AND NOT EXISTS (SELECT FROM webhook_deliveries e WHERE e.tenant_id = d.tenant_id
+				AND e.endpoint_id = d.endpoint_id AND e.holder_id = d.holder_id AND e.stream = d.stream
+				AND e.state = 'pending' AND e.event_no < d.event_no
+				AND (e.stream <> 'presence' OR e.in_flight OR e.attempts = 0))
+		UNION ALL
+		SELECT d.tenant_id, d.id, d.endpoint_id, d.next_attempt_at, d.event_no, 0
+		FROM webhook_deliveries d
+		WHERE p_all AND d.in_flight AND d.claimed_by <> ALL (v_live) AND d.next_attempt_at > now())
+	SELECT f.tenant_id, f.id, f.endpoint_id
+	FROM first f LEFT JOIN webhook_endpoints w ON w.tenant_id = f.tenant_id AND w.id = f.endpoint_id
+	WHERE f.n <= CASE WHEN w.failing_since IS NULL THEN 16 ELSE 4 END - (SELECT count(*) FROM webhook_deliveries g
+		WHERE g.tenant_id = f.tenant_id AND g.endpoint_id = f.endpoint_id AND g.in_flight AND g.claimed_by = p_instance)
+	ORDER BY f.next_attempt_at, f.event_no LIMIT p_limit;
+END $$;
 COMMENT ON FUNCTION lookup_deliveries_1(integer, boolean, integer) IS
-	'What this instance may attempt now: its own, with p_orphans also those of nobody and of instances that are gone. Of one person and stream at one endpoint only the oldest; of one endpoint at most 16.';
+	'What this instance may attempt now: what it has just committed; with p_all everything that is due, also of nobody and of instances that are gone. Of one person and stream at one endpoint only the oldest (an older presence event that failed does not count: presence is a state); of one endpoint 16 at a time, of one that fails 4.';
 ALTER FUNCTION lookup_deliveries_1(integer, boolean, integer) OWNER TO switchback_lookup;
 SET LOCAL ROLE switchback_lookup;
 REVOKE ALL ON FUNCTION lookup_deliveries_1(integer, boolean, integer) FROM PUBLIC;
@@ -57,7 +70,7 @@ CREATE FUNCTION event_data_1(e events, p_full boolean) RETURNS json LANGUAGE sql
 	WHEN e.type LIKE 'lease.%' THEN (e.data::jsonb || (SELECT jsonb_build_object('number', l.number)
 		FROM leases l WHERE l.tenant_id = e.tenant_id AND l.id = e.lease_id))::json
 	WHEN e.type LIKE 'callback.%' THEN (e.data::jsonb || (SELECT jsonb_build_object('called_number', r.called_number,
-		'caller_number', r.caller_number, 'targets', r.decision->'targets')
+		'caller_number', left(r.caller_number, 256), 'targets', r.decision->'targets')
 		FROM callback_resolutions r WHERE r.tenant_id = e.tenant_id AND r.id = e.callback_id))::json
 	ELSE e.data END
 $$;
@@ -93,6 +106,12 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT x.* INTO e FROM events x WHERE x.tenant_id = p_tenant AND x.id = d.event_id;
+	IF d.stream = 'presence' THEN
+		UPDATE webhook_deliveries x SET state = 'superseded', finished_at = now()
+		WHERE x.tenant_id = p_tenant AND x.id IN (SELECT o.id FROM webhook_deliveries o WHERE o.tenant_id = p_tenant
+			AND o.endpoint_id = d.endpoint_id AND o.holder_id = d.holder_id AND o.stream = 'presence'
+			AND o.state = 'pending' AND o.event_no < d.event_no AND NOT o.in_flight FOR NO KEY UPDATE SKIP LOCKED);
+	END IF;
 	UPDATE webhook_deliveries x SET claimed_by = p_instance, in_flight = true, attempts = x.attempts + 1,
 		next_attempt_at = now() + interval '30 s'
 	WHERE x.tenant_id = p_tenant AND x.id = p_id RETURNING * INTO d;
@@ -151,6 +170,12 @@ BEGIN
 		next_attempt_at = CASE WHEN d.state = 'pending' THEN now() + make_interval(secs => p_retry_seconds)
 			ELSE x.next_attempt_at END
 	WHERE x.tenant_id = p_tenant AND x.id = p_id;
+	-- Failing is a state of what is waiting: with nothing left to send, it begins anew.
+	IF d.state IN ('failed', 'superseded') AND NOT EXISTS (SELECT FROM webhook_deliveries x WHERE x.tenant_id = p_tenant
+			AND x.endpoint_id = d.endpoint_id AND x.state = 'pending') THEN
+		UPDATE webhook_endpoints SET failing_since = NULL
+		WHERE tenant_id = p_tenant AND id = d.endpoint_id AND failing_since IS NOT NULL;
+	END IF;
 	RETURN d.state;
 END $$;
 COMMENT ON FUNCTION finish_delivery_1(uuid, uuid, integer, integer, text, integer) IS

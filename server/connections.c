@@ -18,7 +18,7 @@ struct entry {
 	const void *id;
 	int fd;
 	enum state state;
-	bool emergency, cut;
+	bool cut;
 	int64_t since_ns;   /* in this state */
 	struct entry *next; /* in its bucket */
 };
@@ -103,7 +103,7 @@ void connection_closed(struct connections *c, const void *id)
 	c->n--;
 }
 
-static void enter(struct connections *c, const void *id, enum state state, bool emergency)
+static void enter(struct connections *c, const void *id, enum state state)
 {
 	struct entry *e = *find(c, id);
 
@@ -112,24 +112,21 @@ static void enter(struct connections *c, const void *id, enum state state, bool 
 	if (e->state != state)
 		e->since_ns = now_ns();
 	e->state = state;
-	e->emergency = emergency;
 }
 
-void connection_busy(struct connections *c, const void *id, bool emergency)
+void connection_busy(struct connections *c, const void *id)
 {
-	enter(c, id, READING, emergency);
+	enter(c, id, READING);
 }
 
 void connection_working(struct connections *c, const void *id)
 {
-	const struct entry *e = *find(c, id);
-
-	enter(c, id, WORKING, e && e->emergency);
+	enter(c, id, WORKING);
 }
 
 void connection_idle(struct connections *c, const void *id)
 {
-	enter(c, id, IDLE, false);
+	enter(c, id, IDLE);
 }
 
 static void cut(struct entry *e)
@@ -151,7 +148,7 @@ void connections_check(struct connections *c, int64_t now)
 		for (struct entry *e = c->buckets[i]; e; e = e->next) {
 			const int64_t age = now - e->since_ns;
 
-			if ((e->state == READING && !e->emergency && age > REQUEST_NS) ||
+			if ((e->state == READING && age > REQUEST_NS) ||
 			    (e->state == IDLE && age > IDLE_NS))
 				cut(e);
 			leaving += e->cut;

@@ -1,8 +1,8 @@
 /*
  * Our own table of connections, since libmicrohttpd's limit shuts the listener before a path is
  * known and its time-out counts idle time only: a complete request within 10 s of its request line,
- * 60 s between requests, and above 90 % of the limit the longest idle one goes. A connection with an
- * emergency request is never cut. Loop thread only.
+ * 60 s between requests, and above 90 % of the limit the longest idle one goes. What is being
+ * worked on is never cut. Loop thread only.
  */
 #ifndef SB_CONNECTIONS_H
 #define SB_CONNECTIONS_H
@@ -19,8 +19,7 @@ void connections_free(struct connections *);
 /* id: any pointer that names the connection; fd: its socket. */
 void connection_open(struct connections *, const void *id, int fd);
 void connection_closed(struct connections *, const void *id);
-void connection_busy(struct connections *, const void *id,
-		     bool emergency);			       /* a request has begun */
+void connection_busy(struct connections *, const void *id);    /* a request has begun */
 void connection_working(struct connections *, const void *id); /* it is complete */
 void connection_idle(struct connections *, const void *id);    /* it has been answered */
 

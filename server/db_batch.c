@@ -143,6 +143,9 @@ static void take(struct db_batch *b, struct expect *e, PGresult *res)
 		}
 	} else if (status != PGRES_PIPELINE_ABORTED && !b->err) {
 		b->err = db_failed(b->db, res);
+		/* A server that goes away at the COMMIT may have done it. */
+		if (e->kind == EXPECT_COMMIT && b->err == ERR_UNAVAILABLE)
+			b->err = ERR_OUTCOME_UNKNOWN;
 	}
 	PQclear(res);
 }
@@ -158,7 +161,9 @@ static enum err collect(struct db_batch *b)
 		if (db_wait(b->db)) {
 			b->open = false;
 			/* The commit may have been done before the connection broke. */
-			return b->transaction && !b->err ? ERR_OUTCOME_UNKNOWN : ERR_UNAVAILABLE;
+			return b->transaction && (!b->err || b->err == ERR_OUTCOME_UNKNOWN)
+				       ? ERR_OUTCOME_UNKNOWN
+				       : ERR_UNAVAILABLE;
 		}
 		res = PQgetResult(b->db->conn);
 		if (!res)
@@ -201,8 +206,7 @@ enum err db_batch_run(struct db_batch *b)
 		send(b, EXPECT_COMMIT, &commit, NULL, NULL);
 	if (b->err) {
 		/* Half queued: what the server has seen of it ends with the connection. */
-		if (b->open)
-			db_lost(b->db);
+		db_batch_abandon(b);
 		return b->err;
 	}
 	if (!PQpipelineSync(b->db->conn)) {
@@ -213,6 +217,14 @@ enum err db_batch_run(struct db_batch *b)
 	if (err)
 		end_failed(b);
 	return b->err = err;
+}
+
+void db_batch_abandon(struct db_batch *b)
+{
+	if (!b || !b->open)
+		return;
+	b->open = false;
+	db_lost(b->db);
 }
 
 const struct db_result *db_batch_result(const struct db_batch *b, size_t slot)

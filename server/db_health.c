@@ -72,7 +72,7 @@ void db_health_down(struct db_health *h)
 }
 
 /* One SELECT 1, on the connection of this thread or a new one. */
-static bool ping(struct db_health *h, PGconn **conn)
+static bool ping_once(struct db_health *h, PGconn **conn)
 {
 	const int64_t since = db_now_ms();
 	PGresult *res;
@@ -101,6 +101,14 @@ static bool ping(struct db_health *h, PGconn **conn)
 		*conn = NULL;
 	}
 	return ok;
+}
+
+/* A connection of ours that broke while idle says nothing of the server: a new one is asked. */
+static bool ping(struct db_health *h, PGconn **conn)
+{
+	const bool was_open = *conn != NULL;
+
+	return ping_once(h, conn) || (was_open && ping_once(h, conn));
 }
 
 static bool wait_asked(struct db_health *h)

@@ -24,11 +24,12 @@
 #include "signature.h"
 
 #define CLAIM_MAX 64	  /* deliveries claimed in one transaction */
-#define IN_FLIGHT_MAX 128 /* transfers */
+#define IN_FLIGHT_MAX 512 /* transfers */
 #define PER_ENDPOINT \
 	16 /* of them to one endpoint, so that a slow one does not hold up the others */
 #define POLL_MIN_MS 100
 #define POLL_JITTER_MS 150
+#define CHEAP_MS 10 /* with a large backlog only the poll looks at all of it */
 #define STOP_MS 2000
 
 static const struct db_stmt find_deliveries = {
@@ -63,6 +64,7 @@ struct delivery {
 	struct job *done;    /* to be recorded */
 	pthread_t thread;
 	atomic_bool wake, stop;
+	int64_t all_ms; /* how long the last look at all that is due took */
 };
 
 static int64_t now_ms(void)
@@ -194,7 +196,7 @@ static enum err hold_lock(struct delivery *d)
 	return err ? err : got ? ERR_OK : ERR_LOCKED;
 }
 
-static enum err claim_found(struct delivery *d, const struct db_result *found, int n)
+static enum err claim_found(struct delivery *d, const struct db_result *found, int n, int *claimed)
 {
 	struct db_batch *batch = db_batch_new(d->db, d->arena, true);
 	size_t slots[CLAIM_MAX];
@@ -214,24 +216,30 @@ static enum err claim_found(struct delivery *d, const struct db_result *found, i
 	}
 	if (!err)
 		err = db_batch_run(batch);
+	else
+		db_batch_abandon(batch);
 	for (int i = 0; i < n && !err; i++) {
 		const struct db_result *r = asked[i] ? db_batch_result(batch, slots[i]) : NULL;
 
-		if (r && db_rows(r))
-			begin_job(d, db_value(found, i, 0), db_value(found, i, 1), r);
+		if (!r || !db_rows(r))
+			continue;
+		++*claimed;
+		begin_job(d, db_value(found, i, 0), db_value(found, i, 1), r);
 	}
 	return err;
 }
 
-/* Claims what may go now. *more: there may be further ones at once. */
-static enum err claim(struct delivery *d, bool orphans, bool *more)
+/* Claims what may go now: all that is due, or only what was just committed. *more: there may be
+   further ones at once. */
+static enum err claim(struct delivery *d, bool all, bool *more)
 {
+	const int64_t begun = now_ms();
 	const size_t room = IN_FLIGHT_MAX - outbound_in_flight(d->outbound);
 	char limit[16];
-	const char *const params[] = { d->instance, orphans ? "true" : "false", limit };
+	const char *const params[] = { d->instance, all ? "true" : "false", limit };
 	struct db_result *found = NULL;
 	enum err err;
-	int n;
+	int n, claimed = 0;
 
 	*more = false;
 	if (outbound_in_flight(d->outbound) >= IN_FLIGHT_MAX)
@@ -242,10 +250,12 @@ static enum err claim(struct delivery *d, bool orphans, bool *more)
 		err = db_exec(d->db, d->arena, &find_deliveries, params, &found);
 	if (err)
 		return err;
+	if (all)
+		d->all_ms = now_ms() - begun;
 	n = db_rows(found);
 	if (n)
-		err = claim_found(d, found, n);
-	*more = n == CLAIM_MAX;
+		err = claim_found(d, found, n, &claimed);
+	*more = n == CLAIM_MAX && claimed > 0;
 	return err;
 }
 
@@ -275,22 +285,50 @@ static bool succeeded(const struct job *job)
 	return job->result.status >= 200 && job->result.status < 300;
 }
 
-static enum err record_done(struct delivery *d)
+static enum err record_list(struct delivery *d, const struct job *jobs, size_t n)
 {
 	struct db_batch *batch = db_batch_new(d->db, d->arena, true);
 	enum err err = batch ? hold_lock(d) : ERR_UNAVAILABLE;
 
-	for (const struct job *j = d->done; j && !err; j = j->next)
+	for (const struct job *j = jobs; j && n && !err; j = j->next, n--)
 		err = record_job(d, batch, j);
 	if (!err)
 		err = db_batch_run(batch);
-	while (!err && d->done) {
-		struct job *job = d->done;
+	else
+		db_batch_abandon(batch);
+	return err;
+}
 
-		if (!succeeded(job))
-			metric_add(d->app->metrics, METRIC_WEBHOOK_FAILURES, 1);
-		d->done = job->next;
-		free(job);
+static void forget_first(struct delivery *d)
+{
+	struct job *job = d->done;
+
+	if (!succeeded(job))
+		metric_add(d->app->metrics, METRIC_WEBHOOK_FAILURES, 1);
+	d->done = job->next;
+	free(job);
+}
+
+/* All at once; where that fails for another reason than the database's absence, one by one, so that
+   none holds up the others: its claim lapses, and it is delivered again. */
+static enum err record_done(struct delivery *d)
+{
+	enum err err = record_list(d, d->done, SIZE_MAX);
+
+	if (!err) {
+		while (d->done)
+			forget_first(d);
+		return ERR_OK;
+	}
+	while (d->done && err != ERR_UNAVAILABLE && err != ERR_OUTCOME_UNKNOWN) {
+		err = record_list(d, d->done, 1);
+		if (err == ERR_UNAVAILABLE || err == ERR_OUTCOME_UNKNOWN)
+			return err;
+		if (err)
+			log_event(LOG_LEVEL_ERROR, "delivery_not_recorded", "delivery_id",
+				  d->done->id, NULL);
+		forget_first(d);
+		err = ERR_OK;
 	}
 	return err;
 }
@@ -318,7 +356,7 @@ static void *delivery_main(void *arg)
 {
 	struct delivery *d = arg;
 	int64_t poll_at = 0, stop_at = 0;
-	bool more = true;
+	bool more = true, all = true;
 
 	for (;;) {
 		const bool stopping = atomic_load(&d->stop);
@@ -328,14 +366,17 @@ static void *delivery_main(void *arg)
 
 		if (d->done) {
 			err = record_done(d);
-			more = more || !err; /* the next of that person may go */
+			/* The next of that person may go, however old it is. */
+			all = all || (!err && d->all_ms < CHEAP_MS);
 		}
 		if (stopping && !stop_at)
 			stop_at = now_ms() + STOP_MS;
 		if (stopping && (!d->sending || now_ms() > stop_at) && (!d->done || err))
 			return NULL;
-		if (!stopping && !err && (atomic_exchange(&d->wake, false) || more || due))
-			err = claim(d, due, &more);
+		if (!stopping && !err && (atomic_exchange(&d->wake, false) || more || all || due)) {
+			err = claim(d, all || due, &more);
+			all = more;
+		}
 		if (due || err)
 			poll_at = now_ms() + POLL_MIN_MS + random_number() % POLL_JITTER_MS;
 		more = more && !err;

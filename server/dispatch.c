@@ -101,11 +101,16 @@ static bool is_json_type(const char *type)
 	return !*type || *type == ';' || *type == ' ';
 }
 
+static bool is_lenient(enum body_rule rule)
+{
+	return rule == BODY_LENIENT || rule == BODY_LENIENT_OPTIONAL;
+}
+
 static enum err check_body(struct request *req)
 {
 	const enum body_rule rule = req->route->body;
 	const bool optional = rule == BODY_OPTIONAL || rule == BODY_LENIENT_OPTIONAL;
-	const bool lenient = rule == BODY_LENIENT || rule == BODY_LENIENT_OPTIONAL;
+	const bool lenient = is_lenient(rule);
 
 	if (rule == BODY_NONE)
 		return ERR_OK;
@@ -124,9 +129,16 @@ enum err dispatch_check(struct request *req)
 
 	if (!e)
 		e = check_body(req);
-	if (!e)
-		e = request_parse_query(req, req->route->query);
-	return e;
+	if (e)
+		return e;
+	if (!is_lenient(req->route->body))
+		return request_parse_query(req, req->route->query);
+	/* No emergency call is refused for its query. */
+	if (req->query && *req->query)
+		fail_member(req, ERR_OK, QUERY_NOTE,
+			    "has no parameter that is known; it was left out");
+	req->detail = NULL;
+	return ERR_OK;
 }
 
 static enum err authenticate(struct request *req, struct db *db)

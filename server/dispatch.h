@@ -11,6 +11,9 @@
    false: req->reply is set. */
 bool dispatch(struct request *);
 
+/* Pointer of a note (not an error) on the query of an emergency route. */
+#define QUERY_NOTE "?"
+
 /* The checks between the key and the handler, in the order of api.md 1: scope, content type, size,
    JSON, query. */
 enum err dispatch_check(struct request *);

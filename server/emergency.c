@@ -41,43 +41,68 @@ static void finish_all(struct request **reqs, size_t n, enum err err)
 		finish(reqs[i], err);
 }
 
-/* After a batch failed as a whole: by itself each element gets an answer of its own. */
-static void all_alone(struct crew *c, struct request **reqs, size_t n, enum err why)
+/* After a batch failed as a whole: by itself each element gets an answer of its own. maybe_stored:
+   it may have been committed all the same, so that each looks for itself first. */
+static void all_alone(struct crew *c, struct request **reqs, size_t n, enum err why,
+		      bool maybe_stored)
 {
-	if (why == ERR_UNAVAILABLE && !db_health_up(c->app->health)) {
+	if (why == ERR_UNAVAILABLE && !maybe_stored && !db_health_up(c->app->health)) {
 		finish_all(reqs, n, why);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		reqs[i]->rerun = reqs[i]->rerun || why == ERR_OUTCOME_UNKNOWN;
+		reqs[i]->rerun = reqs[i]->rerun || maybe_stored;
 		c->to_alone(c->arg, reqs[i]);
 	}
+}
+
+/* The look-ups of all who need one. A connection that was lost while idle shows at its first use:
+   once more on a new one, as long as the server is there. */
+static enum err look_up(struct crew *c, struct arena *arena, struct request **reqs, size_t n,
+			const bool *asked, const struct db_batch **answers)
+{
+	enum err err = ERR_UNAVAILABLE;
+
+	for (int try = 0; try < 2 && err == ERR_UNAVAILABLE && db_health_up(c->app->health);
+	     try++) {
+		struct db_batch *batch = db_batch_new(c->db, arena, false);
+
+		err = batch ? ERR_OK : ERR_UNAVAILABLE;
+		for (size_t i = 0; i < n && !err; i++)
+			if (asked[i])
+				err = auth_load(reqs[i], batch);
+		if (!err)
+			err = db_batch_run(batch);
+		*answers = batch;
+	}
+	return err;
 }
 
 /* Who asks? Only keys that were not seen within the last second cost a round trip. Returns how many
    are left in reqs. */
 static size_t authenticate(struct crew *c, struct arena *arena, struct request **reqs, size_t n)
 {
-	struct db_batch *batch = db_batch_new(c->db, arena, false);
+	const struct db_batch *answers = NULL;
 	bool asked[BATCH_MAX] = { false };
-	size_t left = 0;
-	enum err err = batch ? ERR_OK : ERR_UNAVAILABLE;
+	size_t left = 0, questions = 0;
+	enum err err = ERR_OK;
 
 	for (size_t i = 0; i < n; i++) {
-		enum err e = err ? err : auth_begin(reqs[i], &asked[left]);
+		const enum err e = auth_begin(reqs[i], &asked[left]);
 
-		if (!e && asked[left])
-			e = auth_load(reqs[i], batch);
-		if (e)
+		if (e) {
 			finish(reqs[i], e);
-		else
-			reqs[left++] = reqs[i];
+			continue;
+		}
+		questions += asked[left];
+		reqs[left++] = reqs[i];
 	}
-	err = batch ? db_batch_run(batch) : err;
+	if (questions)
+		err = look_up(c, arena, reqs, left, asked, &answers);
 	n = left;
 	left = 0;
 	for (size_t i = 0; i < n; i++) {
-		const enum err e = !asked[i] ? ERR_OK : err ? err : auth_loaded(reqs[i], batch);
+		const enum err e = !asked[i] ? ERR_OK : err ? err : auth_loaded(reqs[i], answers);
 
 		if (e)
 			finish(reqs[i], e);
@@ -139,7 +164,8 @@ static size_t prepare(struct crew *c, struct arena *arena, struct request **reqs
 	if (!err)
 		err = db_batch_run(batch);
 	if (err) {
-		all_alone(c, reqs, n, err);
+		db_batch_abandon(batch);
+		all_alone(c, reqs, n, err, false);
 		return 0;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -168,7 +194,8 @@ static size_t store(struct crew *c, struct arena *arena, struct request **reqs, 
 	if (!err)
 		err = db_batch_run(batch);
 	if (err) {
-		all_alone(c, reqs, n, err);
+		db_batch_abandon(batch);
+		all_alone(c, reqs, n, err, true);
 		return 0;
 	}
 	metric_add(c->app->metrics, METRIC_BATCHES, 1);
@@ -235,6 +262,8 @@ static enum err attempt(struct app *app, struct db *db, struct request *req, str
 		err = op->load(req, load, true);
 	if (!err)
 		err = db_batch_run(load);
+	if (err)
+		db_batch_abandon(load);
 	*again = err != ERR_OK;
 	if (!err && op->loaded)
 		err = op->loaded(req, load);
@@ -245,6 +274,8 @@ static enum err attempt(struct app *app, struct db *db, struct request *req, str
 	err = op->store(req, save, true);
 	if (!err)
 		err = db_batch_run(save);
+	if (err)
+		db_batch_abandon(save);
 	*again = err != ERR_OK;
 	if (!err)
 		err = op->stored(req, save, &stored);

@@ -1,6 +1,8 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -112,6 +114,34 @@ static void put_head(struct line *line, enum log_level level)
 	line->length = n < 0 ? 0 : (size_t)n;
 }
 
+/* Whoever reads stderr may stand still: a line that does not fit is dropped and counted, for no call
+   waits for its log. A pipe that is writable takes PIPE_BUF bytes, which is more than a line; the
+   mutex keeps two threads from sharing that room. */
+static void put_out(struct line *line)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned long dropped;
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char count[24];
+
+	pthread_mutex_lock(&mutex);
+	if (poll(&p, 1, 0) == 0) {
+		dropped++;
+		pthread_mutex_unlock(&mutex);
+		return;
+	}
+	if (dropped) {
+		(void)snprintf(count, sizeof(count), "%lu", dropped);
+		put_member(line, "lines_dropped#", count);
+		dropped = 0;
+	}
+	line->text[line->length++] = '}';
+	line->text[line->length++] = '\n';
+	while (write(STDERR_FILENO, line->text, line->length) < 0 && errno == EINTR)
+		;
+	pthread_mutex_unlock(&mutex);
+}
+
 void log_event(enum log_level level, const char *event, ...)
 {
 	int saved = errno;
@@ -129,10 +159,7 @@ void log_event(enum log_level level, const char *event, ...)
 			put_member(&line, name, value);
 	}
 	va_end(ap);
-	line.text[line.length++] = '}';
-	line.text[line.length++] = '\n';
-	while (write(STDERR_FILENO, line.text, line.length) < 0 && errno == EINTR)
-		;
+	put_out(&line);
 	errno = saved;
 }
 

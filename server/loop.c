@@ -33,6 +33,7 @@
 #define DEFAULT_BODY ((size_t)64 * 1024)
 #define DRAIN_MAX \
 	((size_t)32 * 1024 * 1024) /* of a body that is too large; past it the connection is cut */
+#define SILENT_SECONDS 60u	   /* of a client that neither sends nor takes its reply */
 #define STOP_MS 10000		   /* for what is in flight when the process shall stop */
 
 struct loop {
@@ -79,7 +80,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	req->connection = conn;
 	req->received_ns = now_ns();
 	loop->in_flight++;
-	connection_busy(loop->connections, conn, false);
+	connection_busy(loop->connections, conn);
 	return req;
 }
 
@@ -181,8 +182,6 @@ static void begin(struct request *req, struct MHD_Connection *conn, const char *
 		early(req, found, NULL);
 	else if (!router_ids_fit(&req->match))
 		early(req, ERR_NOT_FOUND, NULL);
-	if (req->route && req->route->lane == LANE_EMERGENCY)
-		connection_busy(req->app->loop->connections, conn, true);
 }
 
 /* More of the body. False: out of memory, or the connection is to be cut. */
@@ -371,13 +370,13 @@ static bool watch(struct loop *loop, int fd)
 
 static struct MHD_Daemon *start_daemon(struct loop *loop, unsigned limit)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access,
-				loop, MHD_OPTION_LISTEN_SOCKET, loop->listener,
-				MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_URI_LOG_CALLBACK,
-				on_request_line, loop, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes,
-				NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
-				MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
-				MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, loop,
+		MHD_OPTION_LISTEN_SOCKET, loop->listener, MHD_OPTION_CONNECTION_LIMIT, limit,
+		MHD_OPTION_URI_LOG_CALLBACK, on_request_line, loop, MHD_OPTION_UNESCAPE_CALLBACK,
+		keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_CONNECTION_TIMEOUT, SILENT_SECONDS, MHD_OPTION_END);
 }
 
 struct loop *loop_new(struct app *app)

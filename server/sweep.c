@@ -44,17 +44,17 @@ static const struct db_stmt key_used = {
 	2
 };
 
-/* Every element in one transaction: all of a slice is small. Returns how many were done. */
-static int sweep_slice(struct sweep *s, const struct db_result *due, int n)
+/* Elements [from, to) of what is due, in one transaction; *done counts those that were done. */
+static enum err sweep_range(struct sweep *s, const struct db_result *due, int from, int to,
+			    int *done)
 {
 	struct db_batch *batch = db_batch_new(s->db, s->arena, true);
 	size_t slots[3 * SLICE];
 	char instance[16];
 	enum err err = batch ? ERR_OK : ERR_UNAVAILABLE;
-	int done = 0;
 
 	snprintf(instance, sizeof(instance), "%ld", (long)s->app->instance);
-	for (int i = 0; i < n && !err; i++) {
+	for (int i = from; i < to && !err; i++) {
 		const char *const params[] = { db_value(due, i, 0), db_value(due, i, 1),
 					       db_value(due, i, 2), instance };
 
@@ -64,8 +64,23 @@ static int sweep_slice(struct sweep *s, const struct db_result *due, int n)
 	}
 	if (!err)
 		err = db_batch_run(batch);
-	for (int i = 0; i < n && !err; i++)
-		done += db_true(db_batch_result(batch, slots[i]), 0, 0);
+	else
+		db_batch_abandon(batch);
+	for (int i = from; i < to && !err; i++)
+		*done += db_true(db_batch_result(batch, slots[i]), 0, 0);
+	return err;
+}
+
+/* One that cannot be done must not keep the others from being done. */
+static int sweep_slice(struct sweep *s, const struct db_result *due, int n)
+{
+	int done = 0;
+	enum err err = sweep_range(s, due, 0, n, &done);
+
+	for (int i = 0; i < n && err && err != ERR_UNAVAILABLE && err != ERR_OUTCOME_UNKNOWN; i++)
+		if (sweep_range(s, due, i, i + 1, &done) == ERR_INTERNAL)
+			log_event(LOG_LEVEL_ERROR, "not_swept", "kind", db_value(due, i, 0), "id",
+				  db_value(due, i, 2), NULL);
 	if (done) {
 		metric_add(s->app->metrics, METRIC_SWEPT, done);
 		delivery_wake(s->app->delivery);
@@ -105,8 +120,12 @@ static void note_used_keys(struct sweep *s)
 		if (!err)
 			err = db_batch_add(batch, &key_used, params, NULL);
 	}
+	if (!err)
+		err = db_batch_run(batch);
+	else
+		db_batch_abandon(batch);
 	/* Lost if it fails: the next use notes it again. */
-	if (!err && db_batch_run(batch))
+	if (n && err)
 		log_event(LOG_LEVEL_WARN, "key_use_not_noted", NULL);
 	arena_reset(s->arena);
 }

@@ -21,12 +21,31 @@ async function dialled(dial_string, body = {}, of = t) {
 
 const NORMALISED = [
 	// as dialled, dial_string, warnings
-	['911', '911'], ['9-1-1', '911'], ['9.1.1', '911'], ['(911)', '911'], [' 911 ', '911'], ['9 1 1', '911'],
-	['tel:911', '911'], ['TEL:9-1-1', '911'], ['tel:911;phone-context=+1', '911'], ['sip:911@pbx.example', '911'],
-	['sips:911@pbx.example;user=phone', '911'], ['<sip:911@pbx.example>', '911'], ['"Emergency" <sip:911@pbx.example>', '911'],
-	['+911', '911'], ['tel:+911', '911'], ['112', '112'], ['+112', '112'], ['sip:+112@pbx.example', '112'],
-	['urn:service:sos', '911'], ['URN:service:SOS', '911'], ['urn:service:sos.police', '911'],
-	['9911', '911', ['assumed_prefix']], ['0911', '911', ['assumed_prefix']], ['9112', '112', ['assumed_prefix']], ['9-911', '911', ['assumed_prefix']],
+	['911', '911'],
+	['9-1-1', '911'],
+	['9.1.1', '911'],
+	['(911)', '911'],
+	[' 911 ', '911'],
+	['9 1 1', '911'],
+	['tel:911', '911'],
+	['TEL:9-1-1', '911'],
+	['tel:911;phone-context=+1', '911'],
+	['sip:911@pbx.example', '911'],
+	['sips:911@pbx.example;user=phone', '911'],
+	['<sip:911@pbx.example>', '911'],
+	['"Emergency" <sip:911@pbx.example>', '911'],
+	['+911', '911'],
+	['tel:+911', '911'],
+	['112', '112'],
+	['+112', '112'],
+	['sip:+112@pbx.example', '112'],
+	['urn:service:sos', '911'],
+	['URN:service:SOS', '911'],
+	['urn:service:sos.police', '911'],
+	['9911', '911', ['assumed_prefix']],
+	['0911', '911', ['assumed_prefix']],
+	['9112', '112', ['assumed_prefix']],
+	['9-911', '911', ['assumed_prefix']],
 ];
 
 for (const [as, dial_string, warnings = []] of NORMALISED)
@@ -37,16 +56,38 @@ for (const [as, dial_string, warnings = []] of NORMALISED)
 		assert.match(answer.service_urn, /^urn:service:sos/);
 	});
 
-for (const as of ['988', '411', '91', '9', '911911', '91112', '5551234', '+14255551234', '#911', '*', 'help', '', '-', '9x11', 'urn:service:counseling', 'sip:@pbx.example', '9911911'])
+for (const as of [
+	'988',
+	'411',
+	'91',
+	'9',
+	'911911',
+	'91112',
+	'5551234',
+	'+14255551234',
+	'#911',
+	'*',
+	'help',
+	'',
+	'-',
+	'9x11',
+	'urn:service:counseling',
+	'sip:@pbx.example',
+	'9911911',
+])
 	test(`${JSON.stringify(as)} is refused, with the emergency numbers of the region`, async () => {
 		const [{ n }] = await w.sql('SELECT count(*)::int AS n FROM emergency_calls');
 		const { status, body } = await t.placing(t.agent, { dial_string: as });
 		assert.equal(status, 422);
-		if (as !== '') { // as good as missing
+		if (as !== '') {
+			// as good as missing
 			assert.equal(body.code, 'not_an_emergency_number');
 			assert.deepEqual([body.region, body.emergency_numbers], ['US', ['112', '911']]);
 		}
-		assert.deepEqual(body.errors.map((e) => e.pointer), ['/dial_string']);
+		assert.deepEqual(
+			body.errors.map((e) => e.pointer),
+			['/dial_string'],
+		);
 		assert.equal((await w.sql('SELECT count(*)::int AS n FROM emergency_calls'))[0].n, n, 'nothing is stored');
 	});
 

@@ -14,23 +14,29 @@ const brief = async (t, user, body) => t.end(await t.place(user, body));
 const getLease = (t, { id }) => t.get(`/leases/${id}`);
 
 // The lease is over so many seconds ago, and with it the time of its number.
-const shift = (lease, seconds) => w.sql(`WITH l AS (UPDATE leases SET expires_at = now() - make_interval(secs => $2) WHERE id = $1
-	RETURNING number_id, id) UPDATE pool_numbers n SET free_at = now() - make_interval(secs => $2) FROM l WHERE n.lease_id = l.id`, [lease.id, seconds]);
-const closings = (lease) => w.sql(`SELECT type FROM events WHERE lease_id = $1 AND type IN ('lease.expired', 'lease.superseded', 'lease.released')`, [lease.id]);
+const shift = (lease, seconds) =>
+	w.sql(
+		`WITH l AS (UPDATE leases SET expires_at = now() - make_interval(secs => $2) WHERE id = $1
+	RETURNING number_id, id) UPDATE pool_numbers n SET free_at = now() - make_interval(secs => $2) FROM l WHERE n.lease_id = l.id`,
+		[lease.id, seconds],
+	);
+const closings = (lease) =>
+	w.sql(`SELECT type FROM events WHERE lease_id = $1 AND type IN ('lease.expired', 'lease.superseded', 'lease.released')`, [lease.id]);
 
 test('the free number that has been unused longest is taken, a new one first', async () => {
 	const t = await w.tenant({ numbers: 4, users: 5 });
 	const sorted = [...t.numbers].sort();
 	const leases = [];
-	for (const user of t.users.slice(0, 3))
-		leases.push((await brief(t, user)).lease);
-	assert.deepEqual(leases.map((l) => l.number), sorted.slice(0, 3));
+	for (const user of t.users.slice(0, 3)) leases.push((await brief(t, user)).lease);
+	assert.deepEqual(
+		leases.map((l) => l.number),
+		sorted.slice(0, 3),
+	);
 	await shift(leases[0], 30);
 	await shift(leases[1], 60);
 	await shift(leases[2], 10);
 	const order = [];
-	for (const user of [...t.users.slice(3), await t.user(), await t.user()])
-		order.push((await brief(t, user)).lease.number);
+	for (const user of [...t.users.slice(3), await t.user(), await t.user()]) order.push((await brief(t, user)).lease.number);
 	assert.deepEqual(order, [sorted[3], leases[1].number, leases[0].number, leases[2].number]);
 });
 
@@ -38,9 +44,11 @@ test('pools of a site are used in order of creation', async () => {
 	const t = await w.tenant({ numbers: 1, users: 3 });
 	const second = await t.pool({ numbers: 1 });
 	const calls = [];
-	for (const user of t.users)
-		calls.push(await brief(t, user));
-	assert.deepEqual(calls.map((c) => c.lease.number), [t.numbers[0], second.numbers[0], t.numbers[0]]);
+	for (const user of t.users) calls.push(await brief(t, user));
+	assert.deepEqual(
+		calls.map((c) => c.lease.number),
+		[t.numbers[0], second.numbers[0], t.numbers[0]],
+	);
 	assert.deepEqual((await getLease(t, calls[1].lease)).pool_id, second.id);
 	assert.deepEqual(codes(calls[2]), ['pool_exhausted']);
 });
@@ -52,12 +60,22 @@ test('a used-up pool: the least recently leased number outside calls; all in use
 	const [endedB, endedC] = [await brief(t, b), await brief(t, c)];
 	const callD = await t.place(d);
 	assert.deepEqual([callD.lease.number, callD.lease.shared, codes(callD)], [endedB.lease.number, false, ['pool_exhausted']]);
-	assert.deepEqual([(await getLease(t, endedB.lease)).state, (await getLease(t, endedB.lease)).expires_at], ['superseded', endedB.lease.expires_at], 'it keeps its expiry');
+	assert.deepEqual(
+		[(await getLease(t, endedB.lease)).state, (await getLease(t, endedB.lease)).expires_at],
+		['superseded', endedB.lease.expires_at],
+		'it keeps its expiry',
+	);
 	const callE = await t.place(e);
 	assert.deepEqual([callE.lease.number, callE.lease.shared], [endedC.lease.number, false]);
 	const callF = await t.place(f);
-	assert.deepEqual([callF.lease.number, callF.lease.shared, codes(callF)], [callA.lease.number, true, ['number_shared', 'pool_exhausted']]);
-	assert.deepEqual([(await getLease(t, callF.lease)).shared, (await getLease(t, callA.lease)).state, (await getLease(t, callA.lease)).in_call], [true, 'superseded', true]);
+	assert.deepEqual(
+		[callF.lease.number, callF.lease.shared, codes(callF)],
+		[callA.lease.number, true, ['number_shared', 'pool_exhausted']],
+	);
+	assert.deepEqual(
+		[(await getLease(t, callF.lease)).shared, (await getLease(t, callA.lease)).state, (await getLease(t, callA.lease)).in_call],
+		[true, 'superseded', true],
+	);
 
 	const who = async (number) => {
 		const { user, reason, candidates, lease_id } = await t.resolve(number);
@@ -71,8 +89,7 @@ test('a used-up pool: the least recently leased number outside calls; all in use
 	assert.deepEqual((await who(callF.lease.number))[2], [f.id, a.id]);
 
 	// No active lease is left: the newest that was superseded and is not over gets the callbacks.
-	for (const call of [callA, callD, callE, callF])
-		await t.end(call);
+	for (const call of [callA, callD, callE, callF]) await t.end(call);
 	await shift(callD.lease, 1);
 	await until('the lease is expired', async () => (await getLease(t, callD.lease)).state === 'expired');
 	const [candidate, , others] = await who(endedB.lease.number);
@@ -98,8 +115,7 @@ test('the same user again keeps number and lease, and gets a full hour more', as
 	await t.end(third);
 	const lease = await getLease(t, first.lease);
 	assert.deepEqual([lease.in_call, lease.emergency_call_id, lease.state], [false, third.id, 'active']);
-	for (const type of ['lease.created', 'lease.renewed', 'lease.renewed'])
-		assert.equal((await hook.next(() => true)).type, type);
+	for (const type of ['lease.created', 'lease.renewed', 'lease.renewed']) assert.equal((await hook.next(() => true)).type, type);
 });
 
 test('no longer in a pool of the site: a number of the other site', async () => {
@@ -122,7 +138,10 @@ test('a lease that is over reads so at once, is closed by one process, once, and
 	assert.equal((await getLease(t, lease)).state, 'expired', 'whether or not anybody has swept');
 	assert.equal((await t.get(`/pools/${t.homePool.id}`)).counts.free, 2);
 	const event = await hook.next('lease.expired');
-	assert.deepEqual([event.data.lease_id, event.data.state, event.data.number, event.data.user_id], [lease.id, 'expired', lease.number, t.agent.id]);
+	assert.deepEqual(
+		[event.data.lease_id, event.data.state, event.data.number, event.data.user_id],
+		[lease.id, 'expired', lease.number, t.agent.id],
+	);
 	const other = (await brief(t, t.users[1])).lease;
 	await shift(other, 1);
 	await hook.next((d) => d.data.lease_id === other.id); // by now both processes have swept again
@@ -160,11 +179,18 @@ test('a lease outlives its time while its call goes on, and ends with it', async
 
 test('neither end nor cancel shortens a lease', async () => {
 	const t = await w.tenant({ numbers: 2, users: 2 });
-	for (const [user, verb] of [[t.users[0], 'end'], [t.users[1], 'cancel']]) {
+	for (const [user, verb] of [
+		[t.users[0], 'end'],
+		[t.users[1], 'cancel'],
+	]) {
 		const call = await t.place(user);
 		await t.act(call, verb);
 		const lease = await getLease(t, call.lease);
-		assert.deepEqual([lease.state, lease.expires_at, lease.in_call, lease.ended_at], ['active', call.lease.expires_at, false, null], verb);
+		assert.deepEqual(
+			[lease.state, lease.expires_at, lease.in_call, lease.ended_at],
+			['active', call.lease.expires_at, false, null],
+			verb,
+		);
 	}
 });
 

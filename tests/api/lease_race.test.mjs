@@ -43,13 +43,18 @@ const VIOLATIONS = `
 				ELSE pg_visible_in_snapshot(x.xid, l.reuse_snapshot) END)`;
 
 async function assertNoViolation(t) {
-	const [{ reuses }] = await w.sql('SELECT count(*)::int AS reuses FROM leases WHERE tenant_id = $1 AND reuse_snapshot IS NOT NULL', [t.id]);
+	const [{ reuses }] = await w.sql('SELECT count(*)::int AS reuses FROM leases WHERE tenant_id = $1 AND reuse_snapshot IS NOT NULL', [
+		t.id,
+	]);
 	assert.ok(reuses > 0, 'numbers were reused at all');
 	assert.deepEqual(await w.sql(VIOLATIONS, [t.id]), [], 'no number was reused while another was free');
 	// The check can fail: were one number free all the time, every reuse would be found.
 	const found = await w.transaction(async (query) => {
-		await query(`INSERT INTO test_freed SELECT number_id, NULL, array_agg(id) FROM test_takes WHERE tenant_id = $1
-			GROUP BY number_id ORDER BY number_id LIMIT 1`, [t.id]);
+		await query(
+			`INSERT INTO test_freed SELECT number_id, NULL, array_agg(id) FROM test_takes WHERE tenant_id = $1
+			GROUP BY number_id ORDER BY number_id LIMIT 1`,
+			[t.id],
+		);
 		const rows = await query(VIOLATIONS, [t.id]);
 		await query('TRUNCATE test_freed');
 		return rows;
@@ -64,23 +69,34 @@ async function assertConsistent(t) {
 	assert.deepEqual(await of('SELECT number FROM pool_numbers WHERE tenant_id = $1 AND in_call <> 0'), []);
 	assert.deepEqual(await of('SELECT id FROM leases WHERE tenant_id = $1 AND in_call <> 0'), []);
 	assert.deepEqual(await of('SELECT holder_id FROM user_states WHERE tenant_id = $1 AND in_progress <> 0'), []);
-	assert.deepEqual(await of(`SELECT number FROM leases WHERE tenant_id = $1 AND state = 'active' GROUP BY number HAVING count(*) > 1`), []);
-	assert.deepEqual(await of(`SELECT l.id, l.state, count(e.id) FROM leases l LEFT JOIN events e ON e.lease_id = l.id
+	assert.deepEqual(
+		await of(`SELECT number FROM leases WHERE tenant_id = $1 AND state = 'active' GROUP BY number HAVING count(*) > 1`),
+		[],
+	);
+	assert.deepEqual(
+		await of(`SELECT l.id, l.state, count(e.id) FROM leases l LEFT JOIN events e ON e.lease_id = l.id
 		AND e.type IN ('lease.superseded', 'lease.expired', 'lease.released')
-		WHERE l.tenant_id = $1 GROUP BY l.id, l.tenant_id, l.state HAVING count(e.id) <> (l.state <> 'active')::int`), [],
-	'a closing event for each lease that is over');
-	assert.deepEqual(await of(`SELECT lease_id FROM events WHERE tenant_id = $1 AND type = 'lease.created' GROUP BY lease_id HAVING count(*) <> 1`), []);
+		WHERE l.tenant_id = $1 GROUP BY l.id, l.tenant_id, l.state HAVING count(e.id) <> (l.state <> 'active')::int`),
+		[],
+		'a closing event for each lease that is over',
+	);
+	assert.deepEqual(
+		await of(`SELECT lease_id FROM events WHERE tenant_id = $1 AND type = 'lease.created' GROUP BY lease_id HAVING count(*) <> 1`),
+		[],
+	);
 }
 
 test('64 calls at once on 10 numbers: all served, ten alone, the others shared and told so; then all end', async () => {
 	const t = await crowd();
 	const calls = await placeAll(t);
-	assert.ok(calls.every((call) => call.caller_id.source === 'pool_lease'), 'a used-up pool refuses nobody');
+	assert.ok(
+		calls.every((call) => call.caller_id.source === 'pool_lease'),
+		'a used-up pool refuses nobody',
+	);
 	const alone = calls.filter((call) => !call.lease.shared);
 	assert.equal(alone.length, NUMBERS, 'sharing begins when all are in use, and not before');
 	assert.equal(new Set(alone.map((call) => call.lease.number)).size, NUMBERS, 'each number was first given once');
-	for (const call of calls)
-		assert.deepEqual(codes(call), call.lease.shared ? ['number_shared', 'pool_exhausted'] : []);
+	for (const call of calls) assert.deepEqual(codes(call), call.lease.shared ? ['number_shared', 'pool_exhausted'] : []);
 	const { counts } = await t.get(`/pools/${t.homePool.id}`);
 	assert.deepEqual(counts, { total: NUMBERS, free: 0, leased: NUMBERS, in_call: NUMBERS });
 
@@ -88,7 +104,11 @@ test('64 calls at once on 10 numbers: all served, ten alone, the others shared a
 	assert.equal(await assertNoViolation(t), CALLERS - NUMBERS);
 	await assertConsistent(t);
 	const { counts: afterwards } = await t.get(`/pools/${t.homePool.id}`);
-	assert.deepEqual(afterwards, { total: NUMBERS, free: 0, leased: NUMBERS, in_call: 0 }, 'the end of a call frees no number before its time');
+	assert.deepEqual(
+		afterwards,
+		{ total: NUMBERS, free: 0, leased: NUMBERS, in_call: 0 },
+		'the end of a call frees no number before its time',
+	);
 });
 
 test('calls that come and go: whoever is the latest caller of a number gets its callbacks', async () => {
@@ -96,8 +116,7 @@ test('calls that come and go: whoever is the latest caller of a number gets its 
 	const turns = async (user, i) => {
 		for (let turn = 0; turn < 3; turn++) {
 			const call = await t.place(user, {}, { server: server(i + turn) });
-			if (turn % 2)
-				await t.act(call, 'connect', undefined, { server: server(i) });
+			if (turn % 2) await t.act(call, 'connect', undefined, { server: server(i) });
 			await t.act(call, turn === 2 ? 'cancel' : 'end', undefined, { server: server(i + 1) });
 		}
 	};
@@ -115,12 +134,17 @@ test('calls that come and go: whoever is the latest caller of a number gets its 
 // the number, as the service's own changes; noted with the transaction that does it.
 function expireSome(t, count) {
 	return w.transaction(async (query) => {
-		const rows = await query(`SELECT number_id, lease_id FROM pool_numbers WHERE tenant_id = $1 AND in_call = 0
-			AND free_at > now() ORDER BY random() LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`, [t.id, count]);
+		const rows = await query(
+			`SELECT number_id, lease_id FROM pool_numbers WHERE tenant_id = $1 AND in_call = 0
+			AND free_at > now() ORDER BY random() LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED`,
+			[t.id, count],
+		);
 		for (const { number_id, lease_id } of rows) {
 			await query(`UPDATE pool_numbers SET free_at = now() - interval '1 s' WHERE number_id = $1`, [number_id]);
 			await query(`UPDATE leases SET expires_at = now() - interval '1 s' WHERE id = $1`, [lease_id]);
-			await query(`INSERT INTO test_freed SELECT $1, pg_current_xact_id(), array_agg(id) FROM test_takes WHERE number_id = $1`, [number_id]);
+			await query(`INSERT INTO test_freed SELECT $1, pg_current_xact_id(), array_agg(id) FROM test_takes WHERE number_id = $1`, [
+				number_id,
+			]);
 		}
 		return rows.length;
 	});
@@ -131,12 +155,10 @@ test('numbers become free all the time while others are reused: a free one is al
 	let expired = 0;
 	let over = false;
 	const clock = (async () => {
-		while (!over)
-			expired += await expireSome(t, 3);
+		while (!over) expired += await expireSome(t, 3);
 	})();
 	const turns = async (user, i) => {
-		for (let turn = 0; turn < 6; turn++)
-			await t.end(await t.place(user, {}, { server: server(i + turn) }), { server: server(i) });
+		for (let turn = 0; turn < 6; turn++) await t.end(await t.place(user, {}, { server: server(i + turn) }), { server: server(i) });
 	};
 	try {
 		await Promise.all(t.users.map(turns));
@@ -144,8 +166,11 @@ test('numbers become free all the time while others are reused: a free one is al
 		over = true;
 		await clock;
 	}
-	const [{ fresh, reused }] = await w.sql(`SELECT count(*) FILTER (WHERE reuse_snapshot IS NULL)::int AS fresh,
-		count(*) FILTER (WHERE reuse_snapshot IS NOT NULL)::int AS reused FROM leases WHERE tenant_id = $1`, [t.id]);
+	const [{ fresh, reused }] = await w.sql(
+		`SELECT count(*) FILTER (WHERE reuse_snapshot IS NULL)::int AS fresh,
+		count(*) FILTER (WHERE reuse_snapshot IS NOT NULL)::int AS reused FROM leases WHERE tenant_id = $1`,
+		[t.id],
+	);
 	assert.ok(expired > 0 && fresh > NUMBERS && reused > 0, `both happened: ${expired} expired, ${fresh} taken free, ${reused} reused`);
 	await assertNoViolation(t);
 	await assertConsistent(t);

@@ -53,8 +53,7 @@ test('five hundred calls at once: each is answered with one of its own', async (
 	assert.equal(new Set(placed.map((x) => x.id)).size, 500);
 	assert.equal(new Set(placed.map((x) => x.lease.number)).size, 100, 'a number for each user, and no other');
 	await Promise.all(placed.map((x, i) => t.end(x, { server: w.servers[i % 2] })));
-	for (const user of t.users)
-		assert.deepEqual([(await t.presence(user)).sequence], [2]);
+	for (const user of t.users) assert.deepEqual([(await t.presence(user)).sequence], [2]);
 	const { switchback_batch_elements_total: elements, switchback_batches_total: batches } = await w.metrics();
 	assert.ok(elements > batches, 'the emergency lane batches');
 });
@@ -72,8 +71,11 @@ test('a flood of ordinary requests is shed with 503 and Retry-After, and calls g
 	});
 	await locked.promise;
 	const statuses = new Map();
-	const flood = Array.from({ length: 900 }, () => call(server, 'GET', '/v1/callback-resolutions/01981f6a-3c01-7a10-8f00-0000000000ff', { key: t.key })
-		.then(({ status }) => statuses.set(status, (statuses.get(status) ?? 0) + 1)));
+	const flood = Array.from({ length: 900 }, () =>
+		call(server, 'GET', '/v1/callback-resolutions/01981f6a-3c01-7a10-8f00-0000000000ff', { key: t.key }).then(({ status }) =>
+			statuses.set(status, (statuses.get(status) ?? 0) + 1),
+		),
+	);
 	try {
 		await until('requests are shed', () => (statuses.get(503) ?? 0) > 100);
 		const placed = await t.place(t.agent);

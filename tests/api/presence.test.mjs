@@ -20,13 +20,25 @@ const seen = (user) => hook.deliveries.filter(of(user)).map((d) => [d.type, d.da
 
 test('a new user is unknown, with sequence 0', async () => {
 	const presence = await t.presence(await t.user());
-	assert.deepEqual({ ...presence, updated_at: null },
-		{ availability: 'unknown', activity: null, base_availability: 'unknown', locked_by: [], sequence: 0, updated_at: null });
+	assert.deepEqual(
+		{ ...presence, updated_at: null },
+		{ availability: 'unknown', activity: null, base_availability: 'unknown', locked_by: [], sequence: 0, updated_at: null },
+	);
 });
 
 test('every availability can be reported; no event is sent and the sequence stays', async () => {
 	const agent = await t.user();
-	for (const availability of ['available', 'available_idle', 'busy', 'busy_idle', 'do_not_disturb', 'be_right_back', 'away', 'offline', 'unknown'])
+	for (const availability of [
+		'available',
+		'available_idle',
+		'busy',
+		'busy_idle',
+		'do_not_disturb',
+		'be_right_back',
+		'away',
+		'offline',
+		'unknown',
+	])
 		for (const source of ['agent', 'system', undefined]) {
 			const answer = await t.setPresence(agent, availability, { source, activity: 'in-a-meeting' });
 			assert.deepEqual([...shown(answer), answer.ignored, answer.activity], [availability, availability, 0, false, 'in-a-meeting']);
@@ -52,20 +64,26 @@ test('overlapping calls lock once and restore once, after the last; the sequence
 	const [locked, restored] = [await hook.next(of(agent)), await hook.next(of(agent))];
 	assert.deepEqual([locked.data.emergency_call_id, restored.data.emergency_call_id], [one.id, three.id]);
 	assert.deepEqual([restored.data.previous, restored.data.availability], ['do_not_disturb', 'away']);
-	assert.deepEqual(seen(agent), [['presence.do_not_disturb', 1], ['presence.restored', 2]]);
+	assert.deepEqual(seen(agent), [
+		['presence.do_not_disturb', 1],
+		['presence.restored', 2],
+	]);
 });
 
 test('many calls of one user, placed and ended at once through two processes, restore once', async () => {
 	const agent = await t.user();
 	await t.setPresence(agent, 'busy');
 	const calls = await Promise.all(Array.from({ length: 16 }, (_, i) => t.place(agent, {}, { server: w.servers[i % 2] })));
-	assert.equal(new Set(calls.map((c) => c.lease.id)).size, 1, 'they share the user\'s one lease');
+	assert.equal(new Set(calls.map((c) => c.lease.id)).size, 1, "they share the user's one lease");
 	await Promise.all(calls.map((call, i) => t.end(call, { server: w.servers[(i + 1) % 2] })));
 	const presence = await t.presence(agent);
 	assert.deepEqual([...shown(presence), presence.locked_by], ['busy', 'busy', 2, []]);
 	await hook.next(of(agent));
 	await hook.next(of(agent));
-	assert.deepEqual(seen(agent), [['presence.do_not_disturb', 1], ['presence.restored', 2]]);
+	assert.deepEqual(seen(agent), [
+		['presence.do_not_disturb', 1],
+		['presence.restored', 2],
+	]);
 	assert.equal((await t.get(`/leases/${calls[0].lease.id}`)).in_call, false);
 });
 
@@ -118,19 +136,22 @@ test('a presence told by a second call while locked is taken as base, its do_not
 
 test('one call after the other: the sequence goes on', async () => {
 	const agent = await t.user();
-	for (let i = 0; i < 3; i++)
-		await t.end(await t.place(agent));
+	for (let i = 0; i < 3; i++) await t.end(await t.place(agent));
 	assert.equal((await t.presence(agent)).sequence, 6);
-	for (let i = 1; i <= 6; i++)
-		assert.equal((await hook.next(of(agent))).data.sequence, i);
+	for (let i = 1; i <= 6; i++) assert.equal((await hook.next(of(agent))).data.sequence, i);
 });
 
 test('wrong reports are refused by name, and change nothing', async () => {
 	const agent = await t.user();
-	for (const [body, code, pointer] of [[{}, 'required', '/availability'], [{ availability: 'asleep' }, 'invalid_value', '/availability'],
-		[{ availability: null }, 'invalid_value', '/availability'], [{ availability: 'busy', source: 'me' }, 'invalid_value', '/source'],
-		[{ availability: 'busy', sequence: 5 }, 'read_only', '/sequence'], [{ availability: 'busy', nmae: 1 }, 'unknown_field', '/nmae'],
-		[{ availability: 'busy', activity: 'a\nb' }, 'invalid_value', '/activity']]) {
+	for (const [body, code, pointer] of [
+		[{}, 'required', '/availability'],
+		[{ availability: 'asleep' }, 'invalid_value', '/availability'],
+		[{ availability: null }, 'invalid_value', '/availability'],
+		[{ availability: 'busy', source: 'me' }, 'invalid_value', '/source'],
+		[{ availability: 'busy', sequence: 5 }, 'read_only', '/sequence'],
+		[{ availability: 'busy', nmae: 1 }, 'unknown_field', '/nmae'],
+		[{ availability: 'busy', activity: 'a\nb' }, 'invalid_value', '/activity'],
+	]) {
 		const reply = await t.call('PUT', `/users/${agent.id}/presence`, { body });
 		assert.deepEqual([reply.status, reply.body.code, reply.body.errors[0]?.pointer], [422, code, pointer], JSON.stringify(body));
 	}

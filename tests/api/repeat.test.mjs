@@ -15,9 +15,12 @@ before(async () => {
 after(() => w.close());
 
 const version = (id) => id[14];
-const placing = (user, key, body = {}, server = 0) => t.placing(user, body, {
-	server: w.servers[server], headers: key ? { 'idempotency-key': key } : {}, expect: 201,
-});
+const placing = (user, key, body = {}, server = 0) =>
+	t.placing(user, body, {
+		server: w.servers[server],
+		headers: key ? { 'idempotency-key': key } : {},
+		expect: 201,
+	});
 const isReplay = (reply) => reply.headers['idempotent-replay'] === 'true';
 const stored = async (user) => (await w.sql('SELECT id FROM emergency_calls WHERE user_id = $1', [user.id])).length;
 
@@ -63,8 +66,9 @@ test('fifty posts at once through two processes: one row, one id', async (s) => 
 	])
 		await s.test(`by ${by}`, async () => {
 			const agent = await t.user();
-			const replies = await Promise.all(Array.from({ length: 50 }, (_, i) =>
-				t.placing(agent, body, { server: w.servers[i % 2], headers, expect: 201 })));
+			const replies = await Promise.all(
+				Array.from({ length: 50 }, (_, i) => t.placing(agent, body, { server: w.servers[i % 2], headers, expect: 201 })),
+			);
 			assert.equal(new Set(replies.map((reply) => reply.body.id)).size, 1);
 			assert.equal(replies.filter((reply) => !isReplay(reply)).length, 1, 'one of them placed it');
 			assert.equal(await stored(agent), 1);
@@ -78,8 +82,11 @@ test('fifty posts at once through two processes: one row, one id', async (s) => 
 
 test('fifty posts at once for a guest nobody has seen: one row, one id', async () => {
 	const headers = { 'idempotency-key': unique('guest') };
-	const replies = await Promise.all(Array.from({ length: 50 }, (_, i) =>
-		t.placing('ext:guest', { site_id: t.home.id }, { server: w.servers[i % 2], headers, expect: 201 })));
+	const replies = await Promise.all(
+		Array.from({ length: 50 }, (_, i) =>
+			t.placing('ext:guest', { site_id: t.home.id }, { server: w.servers[i % 2], headers, expect: 201 }),
+		),
+	);
 	assert.equal(new Set(replies.map((reply) => reply.body.id)).size, 1);
 	assert.equal((await w.sql(`SELECT id FROM emergency_calls WHERE guest = 'ext:guest'`)).length, 1);
 });
@@ -143,13 +150,23 @@ test('a call placed with a key has a derived id: UUIDv8, the same in every proce
 
 test('the answer never arrived: asking again gives the call that was placed, once', async () => {
 	const callers = await Promise.all(Array.from({ length: 10 }, async () => ({ user: await t.user(), key: unique('lost') })));
-	await Promise.all(callers.map(({ user, key }, i) => new Promise((resolve) => {
-		const body = JSON.stringify({ user_id: user.id, dial_string: '911' });
-		const { port, host } = w.servers[i % 2];
-		const socket = net.connect(port, host, () => socket.write(`POST ${t.path}/emergency-calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${t.key}\r\n`
-			+ `Idempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`, () => socket.destroy()));
-		socket.on('close', resolve).on('error', () => {});
-	})));
+	await Promise.all(
+		callers.map(
+			({ user, key }, i) =>
+				new Promise((resolve) => {
+					const body = JSON.stringify({ user_id: user.id, dial_string: '911' });
+					const { port, host } = w.servers[i % 2];
+					const socket = net.connect(port, host, () =>
+						socket.write(
+							`POST ${t.path}/emergency-calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${t.key}\r\n` +
+								`Idempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+							() => socket.destroy(),
+						),
+					);
+					socket.on('close', resolve).on('error', () => {});
+				}),
+		),
+	);
 	const again = await Promise.all(callers.map(({ user, key }, i) => placing(user, key, {}, (i + 1) % 2)));
 	for (const [i, { user }] of callers.entries()) {
 		assert.equal(await stored(user), 1);
@@ -168,8 +185,7 @@ test('the key of one tenant means nothing to another', async () => {
 });
 
 test('a key out of its bounds does not stop a call', async () => {
-	for (const key of ['x'.repeat(256), '"', '""', 'a"b'])
-		assert.equal((await placing(await t.user(), key)).status, 201, key);
+	for (const key of ['x'.repeat(256), '"', '""', 'a"b']) assert.equal((await placing(await t.user(), key)).status, 201, key);
 	const long = await placing(await t.user(), 'x'.repeat(255));
 	assert.equal(version(long.body.id), '8');
 });

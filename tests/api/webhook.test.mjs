@@ -13,8 +13,14 @@ after(() => w.close());
 
 const PRESENCE = { event_types: ['presence.do_not_disturb', 'presence.restored'] };
 const CALL_EVENTS = ['lease.created', 'emergency_call.placed', 'emergency_call.connected', 'emergency_call.ended'];
-const stateOf = async (endpoint, type) => (await w.sql(`SELECT d.state FROM webhook_deliveries d JOIN events e USING (tenant_id)
-	WHERE e.id = d.event_id AND d.endpoint_id = $1 AND e.type = $2`, [endpoint.id, type]))[0]?.state;
+const stateOf = async (endpoint, type) =>
+	(
+		await w.sql(
+			`SELECT d.state FROM webhook_deliveries d JOIN events e USING (tenant_id)
+	WHERE e.id = d.event_id AND d.endpoint_id = $1 AND e.type = $2`,
+			[endpoint.id, type],
+		)
+	)[0]?.state;
 
 test('a presence event that fails is tried again, under the same id, and what follows waits for it', async () => {
 	const hook = await w.receiver();
@@ -24,11 +30,17 @@ test('a presence event that fails is tried again, under the same id, and what fo
 	const agent = await t.user();
 	const call = await t.place(agent);
 	const attempts = [await hook.next(() => true), await hook.next(() => true), await hook.next(() => true)];
-	assert.deepEqual(attempts.map((d) => [d.type, d.attempt, d.id]), [1, 2, 3].map((n) => ['presence.do_not_disturb', n, attempts[0].id]));
+	assert.deepEqual(
+		attempts.map((d) => [d.type, d.attempt, d.id]),
+		[1, 2, 3].map((n) => ['presence.do_not_disturb', n, attempts[0].id]),
+	);
 	assert.deepEqual(new Set(attempts.map((d) => d.text)).size, 1, 'the body is the same in every attempt');
 	await t.end(call);
 	assert.equal((await hook.next(() => true)).type, 'presence.restored');
-	assert.deepEqual(hook.accepted.map((d) => d.data.sequence), [1, 2]);
+	assert.deepEqual(
+		hook.accepted.map((d) => d.data.sequence),
+		[1, 2],
+	);
 });
 
 test('a presence event that failed while a newer one waits is not tried again: presence is a state', async () => {
@@ -45,7 +57,10 @@ test('a presence event that failed while a newer one waits is not tried again: p
 	assert.deepEqual([restored.type, restored.data.sequence, restored.data.availability], ['presence.restored', 2, 'unknown']);
 	await until('the first one is superseded', async () => (await stateOf(endpoint, 'presence.do_not_disturb')) === 'superseded');
 	await until('the second is delivered', async () => (await stateOf(endpoint, 'presence.restored')) === 'delivered');
-	assert.deepEqual(hook.deliveries.map((d) => d.type), ['presence.do_not_disturb', 'presence.restored']);
+	assert.deepEqual(
+		hook.deliveries.map((d) => d.type),
+		['presence.do_not_disturb', 'presence.restored'],
+	);
 });
 
 test('every event of a call arrives in the order in which it happened, though the first attempt of each fails', async () => {
@@ -55,9 +70,11 @@ test('every event of a call arrives in the order in which it happened, though th
 	const call = await t.place(await t.user());
 	await t.act(call, 'connect', undefined, { server: w.servers[1] });
 	await t.end(call);
-	for (const type of ['lease.created', ...CALL_EVENTS])
-		assert.equal((await hook.next(() => true)).type, type);
-	assert.deepEqual(hook.accepted.map((d) => d.type), CALL_EVENTS);
+	for (const type of ['lease.created', ...CALL_EVENTS]) assert.equal((await hook.next(() => true)).type, type);
+	assert.deepEqual(
+		hook.accepted.map((d) => d.type),
+		CALL_EVENTS,
+	);
 });
 
 test('a user, an endpoint or a stream that fails holds up no other', async () => {
@@ -74,10 +91,12 @@ test('a user, an endpoint or a stream that fails holds up no other', async () =>
 		await sick.next((d) => d.type === type && d.data.user_id === two.id);
 	await t.end(first);
 	const seen = [];
-	for (let i = 0; i < 4; i++)
-		seen.push(await well.next(() => true));
+	for (let i = 0; i < 4; i++) seen.push(await well.next(() => true));
 	for (const user of [one, two])
-		assert.deepEqual(seen.filter((d) => d.data.user_id === user.id).map((d) => d.data.sequence), [1, 2]);
+		assert.deepEqual(
+			seen.filter((d) => d.data.user_id === user.id).map((d) => d.data.sequence),
+			[1, 2],
+		);
 });
 
 test('a receiver that hangs is given up, and tried again', async () => {
@@ -127,8 +146,7 @@ test('an endpoint gets the types it asked for, or all of them', async () => {
 	const call = await t.place(agent);
 	await t.act(call, 'cancel');
 	const expected = ['presence.do_not_disturb', 'lease.created', 'emergency_call.placed', 'presence.restored', 'emergency_call.cancelled'];
-	for (const type of expected)
-		await all.next(type);
+	for (const type of expected) await all.next(type);
 	await some.next('emergency_call.cancelled');
 	assert.deepEqual(all.deliveries.map((d) => d.type).sort(), [...expected].sort(), 'each once');
 	assert.equal(some.deliveries.length, 1);
@@ -151,10 +169,16 @@ test('minimal tells no number, dial string or place; full does', async () => {
 		events[type] = (await full.next(type)).data;
 		assert.equal((await minimal.verify(told)).id, told.id);
 	}
-	assert.deepEqual([events['emergency_call.placed'].dial_string, events['emergency_call.placed'].caller_id.number], ['911', call.lease.number]);
+	assert.deepEqual(
+		[events['emergency_call.placed'].dial_string, events['emergency_call.placed'].caller_id.number],
+		['911', call.lease.number],
+	);
 	assert.equal(events['emergency_call.placed'].location.address.street, 'Canary Street');
 	assert.equal(events['lease.created'].number, call.lease.number);
-	assert.deepEqual([events['callback.resolved'].called_number, events['callback.resolved'].caller_number], [call.lease.number, '+12065550911']);
+	assert.deepEqual(
+		[events['callback.resolved'].called_number, events['callback.resolved'].caller_number],
+		[call.lease.number, '+12065550911'],
+	);
 	assert.equal(events['callback.resolved'].targets.length, 2);
 });
 
@@ -192,8 +216,7 @@ test('a deleted endpoint gets nothing, not even what was waiting for it', async 
 	const seen = gone.deliveries.length;
 	await t.end(call);
 	await t.end(await t.place(await t.user()));
-	for (let i = 0; i < 4; i++)
-		await stays.next(() => true);
+	for (let i = 0; i < 4; i++) await stays.next(() => true);
 	assert.ok(gone.deliveries.length <= seen + 1, 'at most the attempt that was under way');
 	assert.equal((await t.call('GET', `/webhook-endpoints/${endpoint.id}`)).status, 404);
 	assert.equal((await t.call('DELETE', `/webhook-endpoints/${endpoint.id}`)).status, 404);
@@ -217,19 +240,26 @@ test('a hundred calls at once: every event once, in order for each user', async 
 	const hook = await w.receiver();
 	const own = await w.tenant({ numbers: 10, users: 50 });
 	await own.hook(hook);
-	await Promise.all(own.users.map(async (user, i) => {
-		const server = w.servers[i % 2];
-		for (let n = 0; n < 2; n++)
-			await own.end(await own.place(user, {}, { server }), { server: w.servers[(i + n) % 2] });
-	}));
+	await Promise.all(
+		own.users.map(async (user, i) => {
+			const server = w.servers[i % 2];
+			for (let n = 0; n < 2; n++) await own.end(await own.place(user, {}, { server }), { server: w.servers[(i + n) % 2] });
+		}),
+	);
 	const [{ events }] = await w.sql('SELECT count(*)::int AS events FROM events WHERE tenant_id = $1', [own.id]);
 	await until('all of them arrived', () => hook.deliveries.length >= events);
 	hook.verifyAll();
 	assert.equal(new Set(hook.deliveries.map((d) => d.id)).size, events);
 	for (const user of own.users) {
 		const presence = hook.deliveries.filter((d) => d.data.user_id === user.id && d.type.startsWith('presence.'));
-		assert.deepEqual(presence.map((d) => d.data.sequence), [1, 2, 3, 4]);
+		assert.deepEqual(
+			presence.map((d) => d.data.sequence),
+			[1, 2, 3, 4],
+		);
 		const states = hook.deliveries.filter((d) => d.data.user_id === user.id && d.type.startsWith('emergency_call.'));
-		assert.deepEqual(states.map((d) => d.data.state), ['placed', 'ended', 'placed', 'ended']);
+		assert.deepEqual(
+			states.map((d) => d.data.state),
+			['placed', 'ended', 'placed', 'ended'],
+		);
 	}
 });

@@ -17,7 +17,11 @@ async function playTheEnd(hook, t, agent, call) {
 	assert.deepEqual([locked.data.emergency_call_id, restored.data.emergency_call_id], [call.id, call.id]);
 	assert.deepEqual([locked.data.sequence, restored.data.sequence, restored.data.availability], [1, 2, 'available']);
 	const events = await w.sql(`SELECT id FROM events WHERE tenant_id = $1 AND type LIKE 'presence.%' ORDER BY event_no`, [t.id]);
-	assert.deepEqual([locked.id, restored.id], events.map((e) => e.id), 'under the ids they were committed with');
+	assert.deepEqual(
+		[locked.id, restored.id],
+		events.map((e) => e.id),
+		'under the ids they were committed with',
+	);
 	assert.deepEqual((await t.presence(agent)).availability, 'available');
 }
 
@@ -56,7 +60,11 @@ test('SIGKILL while the first delivery is under way: it comes again, under the s
 	const first = await hook.next('presence.do_not_disturb');
 	await t.end(call);
 	await w.servers[0].kill();
-	assert.deepEqual(hook.deliveries.map((d) => d.type), ['presence.do_not_disturb'], 'what is newer waited');
+	assert.deepEqual(
+		hook.deliveries.map((d) => d.type),
+		['presence.do_not_disturb'],
+		'what is newer waited',
+	);
 	hook.answer = () => 204;
 	await w.serve();
 	await playTheEnd(hook, t, agent, call);
@@ -119,19 +127,32 @@ test('killed again and again under load: every committed event is delivered, in 
 		await settled;
 	}
 	// What a victim had sent may still be committed after its end.
-	await until('the victims\' sessions are gone', async () => (await w.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'victim'`)).length === 0);
-	for (const call of await t.list('emergency-calls', { state: 'placed' })) // cut off between place and end
+	await until(
+		"the victims' sessions are gone",
+		async () => (await w.sql(`SELECT 1 FROM pg_stat_activity WHERE application_name = 'victim'`)).length === 0,
+	);
+	for (const call of await t.list('emergency-calls', { state: 'placed' }))
+		// cut off between place and end
 		await t.end(call);
-	const events = await w.sql(`SELECT id, data->>'user_id' AS user_id FROM events WHERE tenant_id = $1 AND type LIKE 'presence.%' ORDER BY event_no`, [t.id]);
+	const events = await w.sql(
+		`SELECT id, data->>'user_id' AS user_id FROM events WHERE tenant_id = $1 AND type LIKE 'presence.%' ORDER BY event_no`,
+		[t.id],
+	);
 	const arrived = () => new Set(hook.accepted.map((d) => d.id));
 	await until('all of them arrived', () => arrived().size >= events.length);
 	hook.verifyAll();
-	assert.deepEqual(events.filter((e) => !arrived().has(e.id)), []);
+	assert.deepEqual(
+		events.filter((e) => !arrived().has(e.id)),
+		[],
+	);
 	for (const user of t.users) {
 		const first = new Map();
 		hook.accepted.filter((d) => d.data.user_id === user.id).forEach((d) => first.has(d.id) || first.set(d.id, d.data.sequence));
 		const sequences = [...first.values()];
-		assert.deepEqual(sequences, [...sequences].sort((a, b) => a - b));
+		assert.deepEqual(
+			sequences,
+			[...sequences].sort((a, b) => a - b),
+		);
 		assert.equal(sequences.at(-1) % 2, 0, 'the last one is a restore');
 	}
 });

@@ -16,25 +16,56 @@ const creating = (body, server) => t.call('POST', '/webhook-endpoints', { body, 
 const PRESENCE = { event_types: ['presence.do_not_disturb', 'presence.restored'] };
 
 test('the secret is shown once; everything else can be read again', async () => {
-	const body = { url: 'https://ccaas.example/hooks', description: 'Presence adapter', ...PRESENCE, detail: 'full', payload_format: 'cloudevents', enabled: false };
+	const body = {
+		url: 'https://ccaas.example/hooks',
+		description: 'Presence adapter',
+		...PRESENCE,
+		detail: 'full',
+		payload_format: 'cloudevents',
+		enabled: false,
+	};
 	const { secret, ...made } = await t.create('webhook-endpoints', body);
 	assert.match(secret, /^whsec_/);
 	assert.equal(Buffer.from(secret.slice(6), 'base64').length, 32);
 	assert.deepEqual({ ...made, ...body, disabled_reason: null }, made);
 	assert.deepEqual(await t.get(`/webhook-endpoints/${made.id}`), made);
-	assert.deepEqual((await t.list('webhook-endpoints')).find((e) => e.id === made.id), made);
+	assert.deepEqual(
+		(await t.list('webhook-endpoints')).find((e) => e.id === made.id),
+		made,
+	);
 	assert.notEqual((await t.create('webhook-endpoints', body)).secret, secret);
 	const plain = await t.create('webhook-endpoints', { url: 'https://ccaas.example/hooks' });
-	assert.deepEqual([plain.event_types, plain.payload_format, plain.detail, plain.enabled, plain.description], [[], 'standard', 'minimal', true, null]);
+	assert.deepEqual(
+		[plain.event_types, plain.payload_format, plain.detail, plain.enabled, plain.description],
+		[[], 'standard', 'minimal', true, null],
+	);
 });
 
 const REFUSED = [
-	['ftp://ccaas.example/', 'a scheme that is none of ours'], ['ccaas.example/hooks', 'no scheme'], ['https://', 'no host'], ['https:///hooks', 'no host'],
-	['https://user:pass@ccaas.example/', 'user and password'], ['https://user@ccaas.example/', 'a user'], ['https://ccaas.example/ hooks', 'a blank'],
-	['https://ccaas.example/\u0001', 'a control character'], [`https://ccaas.example/${'x'.repeat(2048)}`, 'too long'], ['javascript:alert(1)', 'no place'], ['', 'empty'], [5, 'no string'], [null, 'null'],
-	['http://10.0.0.1/', 'a private address'], ['https://192.168.1.1/', 'a private address'], ['https://169.254.169.254/latest/meta-data', 'a link-local address'],
-	['https://[::1]/', 'the loopback address'], ['https://[fe80::1]/', 'a link-local address'], ['https://[fd00::1]/', 'a private address'], ['https://[::ffff:10.0.0.1]/', 'a mapped private address'],
-	['https://[64:ff9b::a00:1]/', 'a translated private address'], ['https://0.0.0.0/', 'no address'], ['https://100.64.0.1/', 'a shared address'], ['https://224.0.0.1/', 'a multicast address'],
+	['ftp://ccaas.example/', 'a scheme that is none of ours'],
+	['ccaas.example/hooks', 'no scheme'],
+	['https://', 'no host'],
+	['https:///hooks', 'no host'],
+	['https://user:pass@ccaas.example/', 'user and password'],
+	['https://user@ccaas.example/', 'a user'],
+	['https://ccaas.example/ hooks', 'a blank'],
+	['https://ccaas.example/\u0001', 'a control character'],
+	[`https://ccaas.example/${'x'.repeat(2048)}`, 'too long'],
+	['javascript:alert(1)', 'no place'],
+	['', 'empty'],
+	[5, 'no string'],
+	[null, 'null'],
+	['http://10.0.0.1/', 'a private address'],
+	['https://192.168.1.1/', 'a private address'],
+	['https://169.254.169.254/latest/meta-data', 'a link-local address'],
+	['https://[::1]/', 'the loopback address'],
+	['https://[fe80::1]/', 'a link-local address'],
+	['https://[fd00::1]/', 'a private address'],
+	['https://[::ffff:10.0.0.1]/', 'a mapped private address'],
+	['https://[64:ff9b::a00:1]/', 'a translated private address'],
+	['https://0.0.0.0/', 'no address'],
+	['https://100.64.0.1/', 'a shared address'],
+	['https://224.0.0.1/', 'a multicast address'],
 ];
 for (const [url, why] of REFUSED)
 	test(`url ${JSON.stringify(String(url).slice(0, 50))} is refused: ${why}`, async () => {
@@ -68,7 +99,9 @@ test('a private address is refused where the deployment does not allow it, and n
 	const named = await t.create('webhook-endpoints', { url: `http://localhost:${hook.port}/x`, ...PRESENCE }, { server: strict });
 	const call = await t.place(t.agent, {}, { server: strict });
 	const [failed] = await until('an attempt was made', async () => {
-		const rows = await w.sql('SELECT last_status, last_error FROM webhook_deliveries WHERE endpoint_id = $1 AND attempts > 0', [named.id]);
+		const rows = await w.sql('SELECT last_status, last_error FROM webhook_deliveries WHERE endpoint_id = $1 AND attempts > 0', [
+			named.id,
+		]);
 		return rows.length ? rows : null;
 	});
 	assert.equal(connections, 0, 'a name that stands for a private address is not connected to');
@@ -84,15 +117,25 @@ test('neither secrets nor keys are in the database in clear', { skip: WITHOUT_SU
 	const endpoint = await t.hook(hook, PRESENCE);
 	await t.end(await t.place(t.agent, {}, { headers: { 'idempotency-key': 'a-key-of-a-call' } }));
 	await hook.next('presence.restored');
-	const dump = execFileSync('pg_dump', ['--dbname', urlOf(SUPERUSER_URL, w.database), '--schema', 'switchback'], { encoding: 'latin1', maxBuffer: 1 << 28 });
+	const dump = execFileSync('pg_dump', ['--dbname', urlOf(SUPERUSER_URL, w.database), '--schema', 'switchback'], {
+		encoding: 'latin1',
+		maxBuffer: 1 << 28,
+	});
 	assert.ok(dump.includes(endpoint.id), 'the dump is one');
 	const bytes = Buffer.from(endpoint.secret.slice(6), 'base64');
 	const key = t.key.slice(t.key.lastIndexOf('_') + 1);
-	const secrets = { secret: endpoint.secret, 'its base64': endpoint.secret.slice(6), 'its bytes': bytes.toString('hex'), 'the key': t.key, 'its secret part': key,
-		'its secret part as bytes': Buffer.from(key).toString('hex'), 'the operator key': w.operatorKey, 'the key that seals': Buffer.from(w.settings.SWITCHBACK_SECRETS_KEY, 'base64').toString('hex'),
-		'the idempotency key': 'a-key-of-a-call' };
-	for (const [name, value] of Object.entries(secrets))
-		assert.ok(!dump.includes(value), `${name} is in the dump`);
+	const secrets = {
+		secret: endpoint.secret,
+		'its base64': endpoint.secret.slice(6),
+		'its bytes': bytes.toString('hex'),
+		'the key': t.key,
+		'its secret part': key,
+		'its secret part as bytes': Buffer.from(key).toString('hex'),
+		'the operator key': w.operatorKey,
+		'the key that seals': Buffer.from(w.settings.SWITCHBACK_SECRETS_KEY, 'base64').toString('hex'),
+		'the idempotency key': 'a-key-of-a-call',
+	};
+	for (const [name, value] of Object.entries(secrets)) assert.ok(!dump.includes(value), `${name} is in the dump`);
 });
 
 test('a webhook signed under another key of the deployment is not sent wrong: it waits', async () => {
@@ -101,7 +144,12 @@ test('a webhook signed under another key of the deployment is not sent wrong: it
 	await w.servers[0].stop();
 	const stranger = await w.serve({ SWITCHBACK_SECRETS_KEY: Buffer.alloc(32, 7).toString('base64') });
 	await t.end(await t.place(t.agent));
-	await until('an attempt failed', async () => (await w.sql(`SELECT 1 FROM webhook_deliveries WHERE tenant_id = $1 AND state = 'pending' AND last_error IS NOT NULL`, [t.id])).length);
+	await until(
+		'an attempt failed',
+		async () =>
+			(await w.sql(`SELECT 1 FROM webhook_deliveries WHERE tenant_id = $1 AND state = 'pending' AND last_error IS NOT NULL`, [t.id]))
+				.length,
+	);
 	assert.deepEqual(hook.deliveries, []);
 	await stranger.stop({ errors: true });
 	await w.serve();

@@ -19,12 +19,10 @@ class Connection {
 		const bytes = this.rest ? Buffer.concat([this.rest, chunk]) : chunk;
 		const end = bytes.indexOf(HEAD_END);
 		this.rest = bytes;
-		if (end < 0)
-			return;
+		if (end < 0) return;
 		const head = bytes.latin1Slice(0, end);
 		const length = Number(/\r\nContent-Length: (\d+)/i.exec(head)?.[1] ?? 0);
-		if (bytes.length < end + 4 + length)
-			return;
+		if (bytes.length < end + 4 + length) return;
 		this.rest = null;
 		this.answered({ status: Number(head.slice(9, 12)), head, text: () => bytes.utf8Slice(end + 4) });
 	}
@@ -43,12 +41,20 @@ class Connection {
 	}
 }
 
-const request = (path, key, body) => Buffer.from(
-	`POST ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${key}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+const request = (path, key, body) =>
+	Buffer.from(
+		`POST ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${key}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+	);
 
 // The bytes that place a call for each user, made before the clock runs.
-export const placing = (tenant, users) => users.map((user) => request(`${tenant.path}/emergency-calls`, tenant.key,
-	JSON.stringify({ user_id: user.id, dial_string: '911', endpoint: { type: 'ccaas_client', address: 'sip:agent@desk.example' } })));
+export const placing = (tenant, users) =>
+	users.map((user) =>
+		request(
+			`${tenant.path}/emergency-calls`,
+			tenant.key,
+			JSON.stringify({ user_id: user.id, dial_string: '911', endpoint: { type: 'ccaas_client', address: 'sip:agent@desk.example' } }),
+		),
+	);
 
 export function percentile(sorted, p) {
 	return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * p) / 100))] ?? NaN;
@@ -66,12 +72,10 @@ export async function load(server, tenant, bodies, connections, seconds) {
 		for (let i = index; performance.now() < until; i += connections) {
 			const begun = performance.now();
 			const placed = await connection.ask(bodies[i % bodies.length]);
-			if (placed.status !== 201)
-				throw new Error(`placing: ${placed.status} ${placed.text()}`);
+			if (placed.status !== 201) throw new Error(`placing: ${placed.status} ${placed.text()}`);
 			const [, location] = /\r\nLocation: (\S+)/i.exec(placed.head);
 			const ended = await connection.ask(request(`${location}/end`, tenant.key, ''));
-			if (ended.status !== 200)
-				throw new Error(`ending: ${ended.status} ${ended.text()}`);
+			if (ended.status !== 200) throw new Error(`ending: ${ended.status} ${ended.text()}`);
 			latencies.push(performance.now() - begun);
 		}
 	};

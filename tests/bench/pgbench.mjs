@@ -58,11 +58,31 @@ export async function pgbench(world, tenant, users, clients, seconds) {
 	const folder = mkdtempSync(join(tmpdir(), 'switchback-bench-'));
 	try {
 		writeFileSync(join(folder, 'place_end.sql'), SCRIPT);
-		const args = ['--no-vacuum', '--protocol=prepared', `--client=${clients}`, '--jobs=2', `--time=${seconds}`, '--log', `--log-prefix=${join(folder, 'log')}`,
-			`--define=users=${users}`, `--define=tenant=${tenant.id}`, `--file=${join(folder, 'place_end.sql')}`, world.url];
-		await promisify(execFile)('pgbench', args, { env: { ...process.env, PGOPTIONS: '-c role=switchback_app -c search_path=switchback,pg_temp' }, maxBuffer: 1 << 26 });
-		const latencies = readdirSync(folder).filter((name) => name.startsWith('log'))
-			.flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean).map((line) => Number(line.split(' ')[2]) / 1000));
+		const args = [
+			'--no-vacuum',
+			'--protocol=prepared',
+			`--client=${clients}`,
+			'--jobs=2',
+			`--time=${seconds}`,
+			'--log',
+			`--log-prefix=${join(folder, 'log')}`,
+			`--define=users=${users}`,
+			`--define=tenant=${tenant.id}`,
+			`--file=${join(folder, 'place_end.sql')}`,
+			world.url,
+		];
+		await promisify(execFile)('pgbench', args, {
+			env: { ...process.env, PGOPTIONS: '-c role=switchback_app -c search_path=switchback,pg_temp' },
+			maxBuffer: 1 << 26,
+		});
+		const latencies = readdirSync(folder)
+			.filter((name) => name.startsWith('log'))
+			.flatMap((name) =>
+				readFileSync(join(folder, name), 'utf8')
+					.split('\n')
+					.filter(Boolean)
+					.map((line) => Number(line.split(' ')[2]) / 1000),
+			);
 		return { pairs: latencies.length, seconds, latencies: latencies.sort((a, b) => a - b) };
 	} finally {
 		rmSync(folder, { recursive: true });

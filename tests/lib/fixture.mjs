@@ -32,7 +32,14 @@ export class Tenant {
 	}
 
 	address(body = {}) {
-		return this.create('addresses', { region: this.resource.region, admin_area: 'WA', city: 'Redmond', street: 'Main St', house_number: '1', ...body });
+		return this.create('addresses', {
+			region: this.resource.region,
+			admin_area: 'WA',
+			city: 'Redmond',
+			street: 'Main St',
+			house_number: '1',
+			...body,
+		});
 	}
 
 	site(body = {}) {
@@ -44,8 +51,7 @@ export class Tenant {
 		const region = body.region ?? this.resource.region;
 		const made = await this.create('pools', { site_id: site.id, name: unique('pool'), region, number_type: 'native', ...body });
 		const list = Array.isArray(numbers) ? numbers : Array.from({ length: numbers }, () => this.world.number());
-		if (list.length)
-			await this.create(`pools/${made.id}/numbers`, { numbers: list });
+		if (list.length) await this.create(`pools/${made.id}/numbers`, { numbers: list });
 		return { ...made, numbers: list };
 	}
 
@@ -55,7 +61,13 @@ export class Tenant {
 	}
 
 	async ownNumber(body = {}) {
-		return this.create('phone-numbers', { number: this.world.number(), number_type: 'native', region: this.resource.region, usage: 'user', ...body });
+		return this.create('phone-numbers', {
+			number: this.world.number(),
+			number_type: 'native',
+			region: this.resource.region,
+			usage: 'user',
+			...body,
+		});
 	}
 
 	// A webhook endpoint at the receiver, at a path of its own.
@@ -99,7 +111,8 @@ export class Tenant {
 	}
 
 	async setPresence(user, availability, body = {}) {
-		return (await this.call('PUT', `/users/${user.id}/presence`, { body: { availability, source: 'agent', ...body }, expect: 200 })).body;
+		return (await this.call('PUT', `/users/${user.id}/presence`, { body: { availability, source: 'agent', ...body }, expect: 200 }))
+			.body;
 	}
 
 	// Every item of a list, page by page.
@@ -110,8 +123,7 @@ export class Tenant {
 			const page = await this.get(`/${path}?${search}`);
 			items.push(...page.items);
 			token = page.next_page_token;
-			if (!token)
-				return items;
+			if (!token) return items;
 		}
 	}
 }
@@ -119,7 +131,9 @@ export class Tenant {
 // A tenant with a key of all scopes, a site with address, resource account and fallback, a pool of so many
 // numbers (null: no pool) and so many users. body: members of the tenant; site: of the site.
 export async function tenant(world, { numbers = 3, users = 1, body = {}, site = {} } = {}) {
-	const resource = (await world.asOperator('POST', '/v1/tenants', { body: { name: unique('tenant'), region: 'US', ...body }, expect: 201 })).body;
+	const resource = (
+		await world.asOperator('POST', '/v1/tenants', { body: { name: unique('tenant'), region: 'US', ...body }, expect: 201 })
+	).body;
 	const made = new Tenant(world, resource);
 	const key = { name: 'everything', scopes: SCOPES };
 	made.apiKey = (await world.asOperator('POST', `${made.path}/api-keys`, { body: key, expect: 201 })).body;
@@ -131,8 +145,7 @@ export async function tenant(world, { numbers = 3, users = 1, body = {}, site = 
 		made.homePool = await made.pool({ numbers });
 		made.numbers = made.homePool.numbers;
 	}
-	for (let i = 0; i < users; i++)
-		made.users.push(await made.user());
+	for (let i = 0; i < users; i++) made.users.push(await made.user());
 	[made.agent] = made.users;
 	return made;
 }

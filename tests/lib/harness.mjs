@@ -43,12 +43,14 @@ export async function run(args, settings = {}) {
 	const child = spawn(BINARY, args, { env: environment(settings), stdio: ['ignore', 'pipe', 'pipe'] });
 	running.add(child);
 	const output = { stdout: '', stderr: '' };
-	for (const name of ['stdout', 'stderr'])
-		child[name].setEncoding('utf8').on('data', (chunk) => (output[name] += chunk));
-	const code = await within(`switchback ${args.join(' ')}`, new Promise((resolve, reject) => {
-		child.once('error', reject);
-		child.once('close', resolve);
-	})).finally(() => child.kill('SIGKILL'));
+	for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (chunk) => (output[name] += chunk));
+	const code = await within(
+		`switchback ${args.join(' ')}`,
+		new Promise((resolve, reject) => {
+			child.once('error', reject);
+			child.once('close', resolve);
+		}),
+	).finally(() => child.kill('SIGKILL'));
 	running.delete(child);
 	return { code, ...output };
 }
@@ -104,12 +106,10 @@ class Server {
 		const { promise, resolve } = deferred();
 		const look = () => {
 			const line = this.log.find((entry) => entry.event === event);
-			if (line)
-				resolve(line);
+			if (line) resolve(line);
 			return Boolean(line);
 		};
-		if (!look())
-			this.waiting.push(look);
+		if (!look()) this.waiting.push(look);
 		return promise;
 	}
 
@@ -124,8 +124,7 @@ class Server {
 	// SIGTERM: it must end by itself with 0, having written nothing but JSON lines, and no error among
 	// them unless the test caused some.
 	async stop({ errors = false } = {}) {
-		if (!running.delete(this.child))
-			return;
+		if (!running.delete(this.child)) return;
 		this.gone(this);
 		this.child.kill('SIGTERM');
 		const how = await within('switchback serve stops', this.exited).finally(() => this.child.kill('SIGKILL'));
@@ -133,7 +132,11 @@ class Server {
 		assert.deepEqual(how, { code: 0, signal: null }, `it ended in a wrong way: ${this.odd.join('\n')}`);
 		assert.deepEqual(this.odd, [], 'every line of the log is JSON');
 		if (!errors)
-			assert.deepEqual(this.log.filter((line) => line.level === 'error'), [], 'the log tells of no error');
+			assert.deepEqual(
+				this.log.filter((line) => line.level === 'error'),
+				[],
+				'the log tells of no error',
+			);
 	}
 
 	// SIGKILL, as a crash would.
@@ -161,7 +164,7 @@ class World {
 			SWITCHBACK_LISTEN: '127.0.0.1:0',
 			SWITCHBACK_DATABASE_URL: this.url,
 			SWITCHBACK_OPERATOR_KEY: this.operatorKey,
-			SWITCHBACK_SECRETS_KEY: this.secretsKey ??= randomBytes(32).toString('base64'),
+			SWITCHBACK_SECRETS_KEY: (this.secretsKey ??= randomBytes(32).toString('base64')),
 			SWITCHBACK_WEBHOOK_ALLOW_HTTP: 'true',
 			SWITCHBACK_WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
 		};
@@ -174,10 +177,13 @@ class World {
 		this.url = urlOf(adminUrl, this.database);
 		await this.administer(`CREATE DATABASE ${this.database}`);
 		await this.migrate();
-		this.pool = new pg.Pool({ connectionString: urlOf(superuserUrl ?? adminUrl, this.database), max: 4, options: '-c search_path=switchback' });
+		this.pool = new pg.Pool({
+			connectionString: urlOf(superuserUrl ?? adminUrl, this.database),
+			max: 4,
+			options: '-c search_path=switchback',
+		});
 		this.pool.on('error', () => {}); // an idle connection may be lost where a test stops PostgreSQL
-		if (!superuserUrl)
-			await this.openWindow();
+		if (!superuserUrl) await this.openWindow();
 	}
 
 	async administer(statement, url = this.adminUrl) {
@@ -259,22 +265,20 @@ class World {
 	async metrics(server = this.servers[0]) {
 		const { text } = await call(server, 'GET', '/metrics', { expect: 200 });
 		const lines = text.split('\n').filter((line) => line && !line.startsWith('#'));
-		return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+		return Object.fromEntries(
+			lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+		);
 	}
 
 	async close() {
 		const faults = [];
 		const attempt = (work) => work().catch((error) => faults.push(error));
-		for (const server of this.servers)
-			await attempt(() => server.stop({ errors: this.expectsErrors }));
-		for (const hook of this.receivers)
-			await attempt(() => hook.close());
-		if (this.pool)
-			await attempt(() => this.pool.end());
+		for (const server of this.servers) await attempt(() => server.stop({ errors: this.expectsErrors }));
+		for (const hook of this.receivers) await attempt(() => hook.close());
+		if (this.pool) await attempt(() => this.pool.end());
 		// FORCE: a connection may take a moment to be gone. One of a superuser only yields to another.
 		await attempt(() => this.administer(`DROP DATABASE IF EXISTS ${this.database} WITH (FORCE)`, this.superuserUrl));
-		if (faults.length)
-			throw new AggregateError(faults, faults.map((fault) => fault.message).join('\n'));
+		if (faults.length) throw new AggregateError(faults, faults.map((fault) => fault.message).join('\n'));
 	}
 }
 
@@ -284,8 +288,7 @@ export async function world({ servers = 1, settings = {}, adminUrl = ADMIN_URL, 
 	const made = new World();
 	try {
 		await made.open(adminUrl, superuserUrl);
-		for (let i = 0; i < servers; i++)
-			await made.serve(settings);
+		for (let i = 0; i < servers; i++) await made.serve(settings);
 		return made;
 	} catch (error) {
 		await made.close().catch(() => {});

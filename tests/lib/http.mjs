@@ -13,9 +13,13 @@ function exchange(server, method, path, headers, payload) {
 			const chunks = [];
 			response.on('data', (chunk) => chunks.push(chunk));
 			response.once('error', reject);
-			response.once('end', () => resolve({
-				status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString('utf8'),
-			}));
+			response.once('end', () =>
+				resolve({
+					status: response.statusCode,
+					headers: response.headers,
+					text: Buffer.concat(chunks).toString('utf8'),
+				}),
+			);
 		});
 		request.end(payload);
 	});
@@ -28,12 +32,9 @@ const isJson = (headers) => /^application\/(problem\+)?json\b/.test(headers['con
 export async function call(server, method, path, { key, body, text, type = 'application/json', headers = {}, expect } = {}) {
 	const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
 	const sent = { ...headers };
-	if (key)
-		sent.authorization = `Bearer ${key}`;
-	if (payload !== undefined && type)
-		sent['content-type'] = type;
-	if (payload !== undefined && !sent['transfer-encoding'])
-		sent['content-length'] = Buffer.byteLength(payload);
+	if (key) sent.authorization = `Bearer ${key}`;
+	if (payload !== undefined && type) sent['content-type'] = type;
+	if (payload !== undefined && !sent['transfer-encoding']) sent['content-length'] = Buffer.byteLength(payload);
 	const started = performance.now();
 	const reply = await within(`${method} ${path}`, exchange(server, method, path, sent, payload));
 	reply.ms = performance.now() - started;
@@ -49,19 +50,15 @@ export async function call(server, method, path, { key, body, text, type = 'appl
 // What a server has sent so far, or null while the reply is not complete.
 function parse(bytes, closed) {
 	const head = bytes.indexOf('\r\n\r\n');
-	if (head < 0)
-		return closed ? { status: 0, headers: {}, text: bytes.toString('latin1'), closed } : null;
+	if (head < 0) return closed ? { status: 0, headers: {}, text: bytes.toString('latin1'), closed } : null;
 	const [first, ...lines] = bytes.subarray(0, head).toString('latin1').split('\r\n');
 	const status = Number(first.split(' ')[1]);
 	const rest = bytes.subarray(head + 4);
-	if (status === 100)
-		return parse(rest, closed);
+	if (status === 100) return parse(rest, closed);
 	const headers = {};
-	for (const line of lines)
-		headers[line.slice(0, line.indexOf(':')).toLowerCase()] = line.slice(line.indexOf(':') + 1).trim();
+	for (const line of lines) headers[line.slice(0, line.indexOf(':')).toLowerCase()] = line.slice(line.indexOf(':') + 1).trim();
 	const length = Number(headers['content-length'] ?? (status === 204 || status === 304 ? 0 : NaN));
-	if (!closed && !(rest.length >= length))
-		return null;
+	if (!closed && !(rest.length >= length)) return null;
 	const text = rest.toString('utf8');
 	return { status, headers, text, closed, body: isJson(headers) && text ? JSON.parse(text) : text };
 }
@@ -75,19 +72,17 @@ export function raw(server, parts) {
 		let bytes = Buffer.alloc(0);
 		const look = (closed) => {
 			const reply = parse(bytes, closed);
-			if (reply)
-				resolve(reply);
+			if (reply) resolve(reply);
 		};
 		socket.on('data', (chunk) => {
 			bytes = Buffer.concat([bytes, chunk]);
 			look(false);
 		});
-		socket.on('error', (error) => ['ECONNRESET', 'EPIPE'].includes(error.code) ? look(true) : reject(error));
+		socket.on('error', (error) => (['ECONNRESET', 'EPIPE'].includes(error.code) ? look(true) : reject(error)));
 		socket.on('close', () => look(true));
 		socket.on('connect', async () => {
 			for (const part of list) {
-				if (socket.destroyed || !socket.writable)
-					return;
+				if (socket.destroyed || !socket.writable) return;
 				await new Promise((sent) => socket.write(part, 'latin1', sent));
 			}
 		});

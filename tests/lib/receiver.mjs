@@ -56,8 +56,17 @@ class Receiver {
 	take(request, response, text) {
 		const body = JSON.parse(text);
 		const id = request.headers['webhook-id'];
-		const delivery = { path: request.url, headers: request.headers, text, body, id, type: body.type, data: body.data,
-			at: this.deliveries.length, attempt: this.deliveries.filter((d) => d.id === id && d.path === request.url).length + 1 };
+		const delivery = {
+			path: request.url,
+			headers: request.headers,
+			text,
+			body,
+			id,
+			type: body.type,
+			data: body.data,
+			at: this.deliveries.length,
+			attempt: this.deliveries.filter((d) => d.id === id && d.path === request.url).length + 1,
+		};
 		this.deliveries.push(delivery);
 		this.respond(response, delivery);
 		this.waiting = this.waiting.filter((waiter) => !waiter());
@@ -67,12 +76,9 @@ class Receiver {
 	respond(response, delivery) {
 		const how = this.answer(delivery);
 		delivery.answer = how.status ?? how;
-		if (how === 'hang')
-			this.held.push(response);
-		else if (how === 'reset')
-			response.socket.destroy();
-		else
-			response.writeHead(how.status ?? how, how.headers).end('<p>a body that nobody should see</p>');
+		if (how === 'hang') this.held.push(response);
+		else if (how === 'reset') response.socket.destroy();
+		else response.writeHead(how.status ?? how, how.headers).end('<p>a body that nobody should see</p>');
 	}
 
 	release(status = 204) {
@@ -82,8 +88,7 @@ class Receiver {
 	// Signature, schema and detail of a delivery; what comes to a path that nobody trusts is no good either.
 	verify(delivery) {
 		const { secret, detail } = this.secrets.get(delivery.path) ?? {};
-		if (!secret)
-			throw new Error(`a delivery to ${delivery.path}, where no endpoint is`);
+		if (!secret) throw new Error(`a delivery to ${delivery.path}, where no endpoint is`);
 		new Webhook(secret).verify(delivery.text, delivery.headers);
 		validateWebhook(delivery.type, delivery.text, { detail, headers: delivery.headers });
 		return delivery;
@@ -96,15 +101,14 @@ class Receiver {
 		const { promise, resolve } = deferred();
 		const look = () => {
 			const found = this.deliveries.find((delivery) => !delivery.seen && predicate(delivery));
-			if (found)
-				found.seen = true;
-			if (found)
-				resolve(found);
+			if (found) found.seen = true;
+			if (found) resolve(found);
 			return Boolean(found);
 		};
-		if (!look())
-			this.waiting.push(look);
-		return this.verify(await within(`webhook ${wanted}`, promise, { ms, more: () => `(arrived: ${this.deliveries.map(SHORT).join(' ')})` }));
+		if (!look()) this.waiting.push(look);
+		return this.verify(
+			await within(`webhook ${wanted}`, promise, { ms, more: () => `(arrived: ${this.deliveries.map(SHORT).join(' ')})` }),
+		);
 	}
 
 	// What was accepted, in order of arrival.

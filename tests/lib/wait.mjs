@@ -23,10 +23,8 @@ export async function until(what, probe, { ms = PATIENCE_MS } = {}) {
 	const deadline = Date.now() + ms;
 	for (;;) {
 		const value = await probe();
-		if (value)
-			return value;
-		if (Date.now() > deadline)
-			throw new Error(`${what}: not within ${ms} ms`);
+		if (value) return value;
+		if (Date.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
 		await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 	}
 }

@@ -37,6 +37,12 @@ for package in $wanted; do
 done
 [ -n "$missing" ] || exit 0
 
+by_hand() {
+	echo "These packages are missing, and installing them takes root. As root, run:" >&2
+	echo "    apt-get update && $install" >&2
+	exit 1
+}
+
 # --no-remove: never take away what somebody else installed on this machine.
 install="apt-get install --yes --no-install-recommends --no-remove$missing"
 if [ "$(id -u)" -eq 0 ]; then
@@ -44,9 +50,11 @@ if [ "$(id -u)" -eq 0 ]; then
 elif command -v sudo >/dev/null; then
 	as_root=sudo
 else
-	echo "These packages are missing, and installing them takes root. As root, run:" >&2
-	echo "    apt-get update && $install" >&2
-	exit 1
+	by_hand
+fi
+# sudo is there, but may not be ours to use.
+if [ -n "$as_root" ] && ! sudo -v 2>/dev/null; then
+	by_hand
 fi
 echo "installing:$missing"
 

@@ -115,31 +115,18 @@ static void test_request_not_complete_within_10_seconds_is_cut(void **state)
 {
 	(void)state;
 	open_one(0);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	check_after(9);
 	assert_false(is_cut(0));
 	check_after(20);
 	assert_true(is_cut(0));
 }
 
-static void test_emergency_request_is_never_cut(void **state)
-{
-	(void)state;
-	open_one(0);
-	connection_busy(table, &pairs[0], false); /* its request line, */
-	connection_busy(table, &pairs[0], true);  /* then its route is known */
-	check_after(1000);
-	assert_false(is_cut(0));
-	connection_working(table, &pairs[0]);
-	check_after(2000);
-	assert_false(is_cut(0));
-}
-
 static void test_complete_request_may_take_its_time(void **state)
 {
 	(void)state;
 	open_one(0);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	connection_working(table, &pairs[0]);
 	check_after(1000);
 	assert_false(is_cut(0));
@@ -149,23 +136,12 @@ static void test_answered_connection_is_idle_again(void **state)
 {
 	(void)state;
 	open_one(0);
-	connection_busy(table, &pairs[0], true);
+	connection_busy(table, &pairs[0]);
 	connection_working(table, &pairs[0]);
 	connection_idle(table, &pairs[0]);
 	check_after(58);
 	assert_false(is_cut(0));
 	check_after(70);
-	assert_true(is_cut(0));
-}
-
-static void test_an_emergency_does_not_protect_the_next_request(void **state)
-{
-	(void)state;
-	open_one(0);
-	connection_busy(table, &pairs[0], true);
-	connection_idle(table, &pairs[0]);
-	connection_busy(table, &pairs[0], false);
-	check_after(20);
 	assert_true(is_cut(0));
 }
 
@@ -176,10 +152,10 @@ static void test_more_of_a_request_does_not_begin_it_anew(void **state)
 
 	(void)state;
 	open_one(0);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	begun = monotonic();
 	nanosleep(&moment, NULL);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	connections_check(table, begun + 10 * SECOND + 1);
 	assert_true(is_cut(0));
 }
@@ -220,7 +196,7 @@ static void test_id_may_come_again(void **state)
 static void test_unknown_connection_is_ignored(void **state)
 {
 	(void)state;
-	connection_busy(table, &pairs[0], true);
+	connection_busy(table, &pairs[0]);
 	connection_working(table, &pairs[0]);
 	connection_idle(table, &pairs[0]);
 	connection_closed(table, &pairs[0]);
@@ -239,9 +215,9 @@ static void test_above_90_percent_the_longest_idle_goes(void **state)
 {
 	(void)state;
 	open_many(91);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	connection_working(table, &pairs[1]);
-	connection_busy(table, &pairs[2], true);
+	connection_busy(table, &pairs[2]);
 	check_after(1);
 	assert_true(is_cut(3));
 	assert_int_equal(count_cut(91), 1);
@@ -274,7 +250,7 @@ static void test_idle_counts_from_the_last_answer(void **state)
 {
 	(void)state;
 	open_many(91);
-	connection_busy(table, &pairs[0], false);
+	connection_busy(table, &pairs[0]);
 	connection_idle(table, &pairs[0]);
 	check_after(1);
 	assert_false(is_cut(0));
@@ -286,7 +262,7 @@ static void test_with_nobody_idle_nobody_goes(void **state)
 	(void)state;
 	open_many(100);
 	for (size_t i = 0; i < 100; i++)
-		connection_busy(table, &pairs[i], i % 2 == 0);
+		connection_busy(table, &pairs[i]);
 	check_after(1);
 	assert_int_equal(count_cut(100), 0);
 }
@@ -313,10 +289,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_idle_for_60_seconds_is_cut),
 		TEST(test_request_not_complete_within_10_seconds_is_cut),
-		TEST(test_emergency_request_is_never_cut),
 		TEST(test_complete_request_may_take_its_time),
 		TEST(test_answered_connection_is_idle_again),
-		TEST(test_an_emergency_does_not_protect_the_next_request),
 		TEST(test_more_of_a_request_does_not_begin_it_anew),
 		TEST(test_checks_once_a_second),
 		TEST(test_closed_connection_is_forgotten),
