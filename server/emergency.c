@@ -41,17 +41,18 @@ static void finish_all(struct request **reqs, size_t n, enum err err)
 		finish(reqs[i], err);
 }
 
-/* After a batch failed as a whole: by itself each element gets an answer of its own. maybe_stored:
-   it may have been committed all the same, so that each looks for itself first. */
-static void all_alone(struct crew *c, struct request **reqs, size_t n, enum err why,
-		      bool maybe_stored)
+/* After a batch failed as a whole: by itself each element gets an answer of its own. stored: it was
+   sent, so that each looks for itself before it is stored again. */
+static void all_alone(struct crew *c, struct request **reqs, size_t n, enum err why, bool stored)
 {
-	if (why == ERR_UNAVAILABLE && !maybe_stored && !db_health_up(c->app->health)) {
+	if ((why == ERR_UNAVAILABLE || why == ERR_OUTCOME_UNKNOWN) &&
+	    !db_health_up(c->app->health)) {
 		finish_all(reqs, n, why);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		reqs[i]->rerun = reqs[i]->rerun || maybe_stored;
+		reqs[i]->rerun = reqs[i]->rerun || stored;
+		reqs[i]->unknown = reqs[i]->unknown || why == ERR_OUTCOME_UNKNOWN;
 		c->to_alone(c->arg, reqs[i]);
 	}
 }
@@ -282,7 +283,8 @@ static enum err attempt(struct app *app, struct db *db, struct request *req, str
 	if (!err && stored == STORED) {
 		err = db_commit(db);
 		*again = err != ERR_OK;
-		req->rerun = req->rerun || err == ERR_OUTCOME_UNKNOWN;
+		req->rerun = true;
+		req->unknown = req->unknown || err == ERR_OUTCOME_UNKNOWN;
 	} else if (!err) {
 		req->stale++;
 		*again = true;
@@ -296,7 +298,6 @@ void emergency_alone(struct app *app, struct db *db, struct request *req)
 {
 	struct arena *arena = arena_new();
 	enum err err = arena ? ERR_OK : ERR_UNAVAILABLE;
-	bool unknown = req->rerun;
 	bool again = arena != NULL;
 
 	metric_add(app->metrics, METRIC_ALONE, 1);
@@ -305,7 +306,6 @@ void emergency_alone(struct app *app, struct db *db, struct request *req)
 		err = attempt(app, db, req, arena, &again);
 		if (err)
 			db_rollback(db);
-		unknown = unknown || err == ERR_OUTCOME_UNKNOWN;
 		arena_reset(arena);
 		if (!err || !db_health_up(app->health) || dispatch_age_ns(req) > ALONE_NS)
 			break;
@@ -316,6 +316,8 @@ void emergency_alone(struct app *app, struct db *db, struct request *req)
 		return;
 	}
 	if (again)
-		err = unknown ? ERR_OUTCOME_UNKNOWN : err == ERR_INTERNAL ? err : ERR_UNAVAILABLE;
+		err = req->unknown	    ? ERR_OUTCOME_UNKNOWN
+		      : err == ERR_INTERNAL ? err
+					    : ERR_UNAVAILABLE;
 	dispatch_fail(req, err);
 }

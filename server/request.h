@@ -92,6 +92,7 @@ struct request {
 
 	int64_t received_ns;  /* monotonic: when its request line was read */
 	bool rerun;	      /* an earlier attempt may have been committed unseen */
+	bool unknown;	      /* ... and its COMMIT was not answered */
 	unsigned stale;	      /* how often its context had moved at commit */
 	bool committed;	      /* it wrote: wake delivery */
 	struct request *next; /* in the queue that it is in */
