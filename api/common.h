@@ -87,7 +87,7 @@ bool key_has(const struct request *, uint32_t scope);
 enum filter_type {
 	FILTER_END,
 	FILTER_EXTERNAL_ID,
-	FILTER_CALL_ID, /* an external_call_id: 1-255 visible ASCII */
+	FILTER_CALL_ID,	  /* an external_call_id: 1-255 visible ASCII */
 	FILTER_REFERENCE, /* of `kind`; one that names nothing matches nothing */
 	FILTER_CHOICE,	  /* one of `choices`, separated by '|' */
 	FILTER_E164,
