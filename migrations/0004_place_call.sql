@@ -6,8 +6,8 @@ CREATE FUNCTION number_is_free_1(n pool_numbers, p_now timestamptz) RETURNS bool
 $$ SELECT n.in_call = 0 AND (n.free_at IS NULL OR n.free_at <= p_now) $$;
 COMMENT ON FUNCTION number_is_free_1(pool_numbers, timestamptz) IS 'The one definition of a free number.';
 
-CREATE FUNCTION close_lease_1(p_tenant uuid, p_lease uuid, p_now timestamptz, p_instance integer, p_trace json)
-RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE FUNCTION close_lease_1(p_tenant uuid, p_lease uuid, p_now timestamptz)
+RETURNS json LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	l leases;
 BEGIN
@@ -18,13 +18,11 @@ BEGIN
 			(SELECT n.free_at FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.number_id = x.number_id
 				AND n.lease_id = x.id)) ELSE p_now END
 	WHERE x.tenant_id = p_tenant AND x.id = p_lease AND x.state = 'active' RETURNING x.* INTO l;
-	IF FOUND THEN
-		PERFORM emit_1(p_tenant, l.holder_id, p_now, p_instance, p_trace, json_build_array(
-			lease_event_1(l, 'lease.' || l.state, user_external_id_1(p_tenant, l.user_id), p_now)));
-	END IF;
+	RETURN CASE WHEN FOUND THEN
+		lease_event_1(l, 'lease.' || l.state, user_external_id_1(p_tenant, l.user_id), p_now) END;
 END $$;
-COMMENT ON FUNCTION close_lease_1(uuid, uuid, timestamptz, integer, json) IS
-	'Ends an active lease, under the lock of its number: expired where it was over, else superseded. Exactly one closing event.';
+COMMENT ON FUNCTION close_lease_1(uuid, uuid, timestamptz) IS
+	'Ends an active lease, under the lock of its number: expired where it was over, else superseded. Gives its one closing event, for the caller to emit; null where it was closed before.';
 
 CREATE FUNCTION take_number_1(p_tenant uuid, p_pools uuid[], p_alone boolean,
 	OUT outcome text, OUT head pool_numbers, OUT reuse boolean, OUT reuse_snapshot pg_snapshot)
@@ -77,9 +75,8 @@ END $$;
 COMMENT ON FUNCTION take_number_1(uuid, uuid[], boolean) IS
 	'Locks the number that a call gets: taken, alone (not without waiting) or none (the pools have no usable number). Never two people on one number while one is free in the snapshot of the check.';
 
-CREATE FUNCTION lease_number_1(p_tenant uuid, p_call uuid, p_holder uuid, p jsonb, p_ttl interval, p_instance integer,
-	p_trace json, p_alone boolean, p_pools uuid[],
-	OUT outcome text, OUT lease leases, OUT events json)
+CREATE FUNCTION lease_number_1(p_tenant uuid, p_call uuid, p_holder uuid, p jsonb, p_ttl interval,
+	p_alone boolean, p_pools uuid[], OUT outcome text, OUT lease leases, OUT event json, OUT closing json)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	v_now timestamptz := clock_timestamp();
@@ -114,7 +111,7 @@ BEGIN
 				UPDATE pool_numbers n SET in_call = n.in_call + 1, call_id = p_call, leased_at = v_now, free_at = lease.expires_at
 				WHERE n.tenant_id = p_tenant AND n.number_id = v_own.number_id;
 				outcome := 'taken';
-				events := lease_event_1(lease, 'lease.renewed', p->>'external_id', v_now);
+				event := lease_event_1(lease, 'lease.renewed', p->>'external_id', v_now);
 				RETURN;
 			END IF;
 		END IF;
@@ -126,7 +123,7 @@ BEGIN
 	v_head := v_take.head;
 	v_now := clock_timestamp();
 	IF v_head.lease_id IS NOT NULL THEN
-		PERFORM close_lease_1(p_tenant, v_head.lease_id, v_now, p_instance, p_trace);
+		closing := close_lease_1(p_tenant, v_head.lease_id, v_now);
 	END IF;
 	INSERT INTO leases (tenant_id, id, number_id, number, pool_id, holder_id, user_id, guest, emergency_call_id, endpoint,
 		leased_at, expires_at, shared, reuse_snapshot)
@@ -137,7 +134,7 @@ BEGIN
 	UPDATE pool_numbers n SET in_call = n.in_call + 1, call_id = p_call, lease_id = lease.id, leased_at = v_now,
 		free_at = lease.expires_at
 	WHERE n.tenant_id = p_tenant AND n.number_id = v_head.number_id;
-	events := lease_event_1(lease, 'lease.created', p->>'external_id', v_now);
+	event := lease_event_1(lease, 'lease.created', p->>'external_id', v_now);
 END $$;
-COMMENT ON FUNCTION lease_number_1(uuid, uuid, uuid, jsonb, interval, integer, json, boolean, uuid[]) IS
-	'Renews the holder''s lease or leases a number of the pools to them: taken, alone or none.';
+COMMENT ON FUNCTION lease_number_1(uuid, uuid, uuid, jsonb, interval, boolean, uuid[]) IS
+	'Renews the holder''s lease or leases a number of the pools to them: taken (with its event, and that of the lease that ended thereby), alone or none.';

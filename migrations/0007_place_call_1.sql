@@ -21,6 +21,7 @@ DECLARE
 	v_source text;
 	v_type text;
 	v_lease_event json;
+	v_closing json;
 	v_events json[];
 	c emergency_calls;
 BEGIN
@@ -92,11 +93,12 @@ BEGIN
 		v_type := v_rung->>'number_type';
 		EXIT WHEN v_rung->>'source' <> 'pool_lease';
 		SELECT * INTO v_got FROM lease_number_1(p_tenant, v_call, v_holder, p, make_interval(secs => (p->>'ttl_seconds')::int),
-			p_instance, v_trace, p_alone, ARRAY(SELECT json_array_elements_text(v_rung->'pools')::uuid));
+			p_alone, ARRAY(SELECT json_array_elements_text(v_rung->'pools')::uuid));
 		IF v_got.outcome = 'alone' THEN outcome := 'alone'; RETURN; END IF;
 		IF v_got.outcome = 'taken' THEN
 			v_lease := v_got.lease;
-			v_lease_event := v_got.events;
+			v_lease_event := v_got.event;
+			v_closing := v_got.closing;
 			v_type := coalesce(v_rung->>'number_type', (SELECT number_type FROM pools
 				WHERE tenant_id = p_tenant AND id = v_lease.pool_id));
 			v_chosen := v_rung->'types'->v_type;
@@ -141,6 +143,7 @@ BEGIN
 		v_events := v_events || presence_event_1('presence.do_not_disturb', v_user, p->>'external_id', v_before, v_after,
 			'emergency_call', v_call, NULL, v_now);
 	END IF;
+	IF v_closing IS NOT NULL THEN v_events := v_events || v_closing; END IF;
 	IF v_lease_event IS NOT NULL THEN v_events := v_events || v_lease_event; END IF;
 	v_events := v_events || call_event_1(c, 'emergency_call.placed', p->>'external_id', v_now);
 	PERFORM emit_1(p_tenant, v_holder, v_now, p_instance, v_trace, array_to_json(v_events));

@@ -41,7 +41,7 @@ BEGIN
 		PERFORM FROM leases WHERE tenant_id = p_tenant AND id = p_id AND state = 'active' AND in_call = 0 AND expires_at <= v_now
 			FOR NO KEY UPDATE SKIP LOCKED;
 		IF NOT FOUND THEN RETURN false; END IF;
-		PERFORM close_lease_1(p_tenant, p_id, v_now, p_instance, NULL);
+		PERFORM emit_1(p_tenant, NULL, v_now, p_instance, NULL, json_build_array(close_lease_1(p_tenant, p_id, v_now)));
 		RETURN true;
 	END IF;
 	UPDATE callback_resolutions SET state = 'timed_out', ended_at = v_now
