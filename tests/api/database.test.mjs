@@ -84,18 +84,26 @@ async function assertStillRefused() {
 	assert.equal((await w.call('GET', '/metrics')).status, 200);
 }
 
+// One call from beginning to end, after those that are still in progress; false: not yet.
+async function aCallGoesThrough() {
+	try {
+		for (const call of await t.list('emergency-calls', { state: 'placed' })) await t.end(call);
+		const placed = await t.place(t.agent);
+		assert.equal(placed.caller_id.source, 'pool_lease');
+		assert.equal((await t.resolve(placed.lease.number)).user.id, t.agent.id);
+		await t.end(placed);
+		assert.equal((await t.presence(t.agent)).availability, 'unknown', 'the presence is what it was');
+		return true;
+	} catch (error) {
+		// A PostgreSQL that has just started may be slow enough to be given up once more.
+		if (/: 503, not 20/.test(error.message)) return false;
+		throw error;
+	}
+}
+
 async function assertServes() {
 	await until('it is ready again', async () => (await w.call('GET', '/readyz')).body.database === 'ok');
-	await until(
-		'both lanes serve',
-		async () => (await t.call('GET', '/users')).status === 200 && (await t.placing(t.agent)).status === 201,
-	);
-	for (const call of await t.list('emergency-calls', { state: 'placed' })) await t.end(call);
-	const placed = await t.place(t.agent);
-	assert.equal(placed.caller_id.source, 'pool_lease');
-	assert.equal((await t.resolve(placed.lease.number)).user.id, t.agent.id);
-	await t.end(placed);
-	assert.equal((await t.presence(t.agent)).availability, 'unknown', 'the presence is what it was');
+	await until('a call goes through', aCallGoesThrough);
 }
 
 async function assertNothingHalfStored() {
@@ -148,7 +156,6 @@ test('stopped while calls are being placed: each is answered, and what was told 
 		'an acknowledged call is stored',
 	);
 	context.diagnostic(`${placed.length} calls acknowledged, all there`);
-	for (const call of await t.list('emergency-calls', { state: 'placed' })) await t.end(call);
 	await assertNothingHalfStored();
 });
 

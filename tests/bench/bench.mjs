@@ -70,7 +70,13 @@ async function measure(w) {
 			batches[name] += after[metric] - before[metric];
 		row(`Switchback over HTTP, ${round + 1}`, runs.http.at(-1));
 		if (round === 0) print(`    (${paths.map((p) => `${p} ${mixed[p] - mix[p]}`).join(', ')})`);
+		const [{ calls }] = await w.sql('SELECT count(*)::int AS calls FROM emergency_calls');
 		runs.pgbench.push(await pgbench(w, t, n, CONNECTIONS, SECONDS));
+		const [{ ended }] = await w.sql(`SELECT count(*)::int - ${calls} AS ended FROM emergency_calls WHERE state = 'ended'`);
+		if (ended < runs.pgbench.at(-1).pairs)
+			throw new Error(
+				`pgbench ended ${ended} calls in ${runs.pgbench.at(-1).pairs} pairs: its parameters are not those of the service`,
+			);
 		row(`pgbench, ${round + 1}`, runs.pgbench.at(-1));
 	}
 	const sum = (list) =>
