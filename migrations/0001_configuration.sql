@@ -130,6 +130,7 @@ CREATE TABLE phone_numbers (
 	PRIMARY KEY (tenant_id, id),
 	FOREIGN KEY (tenant_id, address_id) REFERENCES addresses
 );
+CREATE INDEX ON phone_numbers (tenant_id, number_type);
 COMMENT ON CONSTRAINT phone_numbers_number_key ON phone_numbers IS
 	'Across all tenants: nobody claims the callbacks of another''s number.';
 

@@ -46,20 +46,24 @@ BEGIN
 			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND number_is_free_1(n, v_now) LIMIT 1)
 		INTO reuse_snapshot, v_locked;
 		IF v_locked IS NULL THEN
-			-- Used up: the least recently leased number outside calls, else of all.
+			-- Used up: the least recently leased number outside calls, else of all. Joined to itself: of a
+			-- row that changed since the snapshot only conditions are looked at again, not its place in
+			-- the order; so its leased_at must still be the one that it was ordered by.
 			reuse := true;
-			SELECT n.* INTO head FROM pool_numbers n
-			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND n.in_call = 0
-			ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+			SELECT n.* INTO head FROM pool_numbers c JOIN pool_numbers n ON n.tenant_id = p_tenant AND n.number_id = c.number_id
+			WHERE c.tenant_id = p_tenant AND c.pool_id = ANY (p_pools) AND c.leasable AND c.in_call = 0
+				AND n.in_call = 0 AND n.leased_at IS NOT DISTINCT FROM c.leased_at
+			ORDER BY c.leased_at, c.number LIMIT 1 FOR NO KEY UPDATE OF n SKIP LOCKED;
 			IF FOUND THEN RETURN; END IF;
 			-- One outside calls that is only locked must not make this call share another's.
 			SELECT n.number_id INTO v_locked FROM pool_numbers n
 			WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable AND n.in_call = 0
 			ORDER BY n.leased_at, n.number LIMIT 1;
 			IF NOT FOUND THEN
-				SELECT n.* INTO head FROM pool_numbers n
-				WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable
-				ORDER BY n.leased_at, n.number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+				SELECT n.* INTO head FROM pool_numbers c JOIN pool_numbers n ON n.tenant_id = p_tenant AND n.number_id = c.number_id
+				WHERE c.tenant_id = p_tenant AND c.pool_id = ANY (p_pools) AND c.leasable
+					AND n.leased_at IS NOT DISTINCT FROM c.leased_at
+				ORDER BY c.leased_at, c.number LIMIT 1 FOR NO KEY UPDATE OF n SKIP LOCKED;
 				IF FOUND THEN RETURN; END IF;
 				SELECT n.number_id INTO v_locked FROM pool_numbers n
 				WHERE n.tenant_id = p_tenant AND n.pool_id = ANY (p_pools) AND n.leasable

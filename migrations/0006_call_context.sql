@@ -42,8 +42,8 @@ BEGIN
 		'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant
 			AND (a.id = ref_id(p_address) OR a.external_id = ref_external(p_address))),
 		'extension', EXISTS (SELECT FROM users x WHERE x.tenant_id = p_tenant AND x.extension = p_extension),
-		'carriers', (SELECT coalesce(json_agg(DISTINCT n.number_type), '[]') FROM phone_numbers n
-			WHERE n.tenant_id = p_tenant AND n.number_type <> 'byoc'))
+		'carriers', (SELECT coalesce(json_agg(k.type), '[]') FROM (VALUES ('native'), ('operator_connect')) k(type)
+			WHERE EXISTS (SELECT FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.number_type = k.type)))
 	FROM tenants t WHERE t.id = p_tenant);
 END $$;
 COMMENT ON FUNCTION call_context_1(uuid, text, text, text, text) IS

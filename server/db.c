@@ -44,13 +44,16 @@ static enum err err_of_sqlstate(const char *state)
 	return ERR_INTERNAL;
 }
 
+/* arg: the struct db that wants to know of warnings, or NULL. libpq's own receiver would print to our
+   log what is no JSON. */
 static void on_notice(void *arg, const PGresult *res)
 {
 	struct db *db = arg;
 	const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 	if (severity && !strcmp(severity, "WARNING")) {
-		db->warned = true;
+		if (db)
+			db->warned = true;
 		log_event(LOG_LEVEL_WARN, "database_warning", "message",
 			  PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), NULL);
 	}
@@ -88,6 +91,8 @@ PGconn *db_open(const char *url, const char *name, struct db_health *health)
 
 	snprintf(label, sizeof(label), "switchback %s", name);
 	conn = PQconnectStartParams(keys, values, 1);
+	if (conn)
+		PQsetNoticeReceiver(conn, on_notice, NULL);
 	while (conn && PQstatus(conn) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
 		if (db_poll(conn, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, since,
 			    NULL) ||

@@ -34,7 +34,9 @@
 #define DRAIN_MAX \
 	((size_t)32 * 1024 * 1024) /* of a body that is too large; past it the connection is cut */
 #define SILENT_SECONDS 60u	   /* of a client that neither sends nor takes its reply */
-#define STOP_MS 10000		   /* for what is in flight when the process shall stop */
+#define STOP_MS 10000		   /* for what is being worked on when the process shall stop */
+#define READ_MS 1000		   /* and for requests that are not complete */
+#define MS 1000000LL
 
 struct loop {
 	struct app *app;
@@ -43,6 +45,7 @@ struct loop {
 	int listener, epoll, wake, signals;
 	pthread_mutex_t mutex;
 	struct request *done, **done_last; /* under the mutex */
+	size_t working;			   /* of them, those that are complete */
 	size_t in_flight; /* requests between their first byte and their last of the reply */
 	bool stopping;
 };
@@ -262,6 +265,11 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 		return MHD_NO;
 	if (!*req->request_id) {
 		begin(req, conn, method);
+		/* Where its body ends is not to be known: answered at once, and the connection closed. */
+		if (req->early == ERR_BAD_REQUEST) {
+			dispatch(req);
+			return send_reply(loop, req, conn);
+		}
 		return MHD_YES;
 	}
 	if (*size) {
@@ -272,6 +280,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 	}
 	if (!req->reply.status) {
 		connection_working(loop->connections, conn);
+		loop->working += !req->complete;
+		req->complete = true;
 		if (req->early || req->route->lane == LANE_NONE) {
 			dispatch(req);
 		} else {
@@ -298,6 +308,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 		return;
 	connection_idle(loop->connections, conn);
 	loop->in_flight--;
+	loop->working -= req->complete;
 	free(req->body);
 	arena_free(req->arena);
 }
@@ -444,7 +455,7 @@ static int wait_ms(const struct loop *loop)
 void loop_run(struct loop *loop)
 {
 	struct epoll_event events[8];
-	int64_t stop_at = 0;
+	int64_t begun = 0; /* to stop */
 
 	listen_log(loop->listener);
 	for (;;) {
@@ -460,9 +471,11 @@ void loop_run(struct loop *loop)
 		connections_check(loop->connections, now_ns());
 		if (!loop->stopping)
 			continue;
-		if (!stop_at)
-			stop_at = now_ns() + STOP_MS * 1000000LL;
-		if (!loop->in_flight || now_ns() > stop_at)
+		if (!begun)
+			begun = now_ns();
+		/* What is complete is finished; what is not may become so for a moment. */
+		if (!loop->in_flight || (!loop->working && now_ns() - begun > READ_MS * MS) ||
+		    now_ns() - begun > STOP_MS * MS)
 			return;
 	}
 }

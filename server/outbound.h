@@ -24,7 +24,7 @@ struct outbound_result {
 struct outbound *outbound_new(const struct config *); /* NULL: no memory or no libcurl */
 void outbound_free(struct outbound *);		      /* aborts what is under way */
 /* Queues a POST: 5 s to connect, 15 s in all. headers: NULL-terminated "Name: value" lines; all
-   copied. False: out of memory, a control character in a header, or not a URL that may be called
+   copied. False: out of memory, or not a URL that may be called
    (then no result follows). */
 bool outbound_post(struct outbound *, const char *url, const char *const *headers, const char *body,
 		   size_t length, void *tag);

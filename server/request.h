@@ -71,6 +71,7 @@ struct request {
 	char *body; /* NUL-terminated */
 	size_t body_length;
 	bool body_too_large;
+	bool complete;	/* all of it has been read */
 	enum err early; /* what the loop found: answered in the order of checks */
 	const char *early_detail;
 

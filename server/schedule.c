@@ -23,6 +23,7 @@ static int general_next(int step, uint32_t random)
 
 int schedule_next(bool presence, int attempts, long retry_after, uint32_t random)
 {
+	const long longest = presence ? HOUR : general[LENGTH(general) - 1];
 	int next;
 
 	if (!presence)
@@ -34,10 +35,10 @@ int schedule_next(bool presence, int attempts, long retry_after, uint32_t random
 	else
 		next = general_next(attempts - PRESENCE_ATTEMPTS + 2,
 				    random); /* from 5 minutes on */
-	if (next < 0 || retry_after <= next)
+	if (next < 0)
 		return next;
-	if (presence && retry_after > HOUR)
-		return HOUR;
-	return retry_after > general[LENGTH(general) - 1] ? general[LENGTH(general) - 1]
-							  : (int)retry_after;
+	/* Asked for longer, it waits longer; never shorter than its own schedule. */
+	if (retry_after > longest)
+		retry_after = longest;
+	return retry_after > next ? (int)retry_after : next;
 }

@@ -65,5 +65,6 @@ test('every number in use, and guests all at once through two processes: they ar
 		uneven += counts.reduce((sum, n) => sum + Math.abs(n - EACH), 0);
 	}
 	context.diagnostic(`${uneven} of ${ROUNDS * NUMBERS * EACH} calls are too many or too few on a number`);
-	assert.ok(uneven <= 10, `${uneven}`);
+	// Two that choose at the same moment may each see the other's number still in use: off by one, now and then.
+	assert.ok(uneven <= 6, `${uneven}`);
 });
