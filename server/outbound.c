@@ -1,386 +1,414 @@
 /*
- * See outbound.h. libcurl's multi interface. The address of every connection is checked twice: when
- * its socket is opened, and before a request goes out on it (which also covers a reused one).
+ * See outbound.h. libcurl's multi interface; the policy for addresses is asked twice: before a
+ * socket is opened, and before a request goes out, which also covers a connection that was kept.
  */
 #include "outbound.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
+#include "outbound_guard.h"
 #include "version.h"
 
 #define CONNECT_MS 5000L
 #define TOTAL_MS 15000L
-#define RESPONSE_MAX 65536 /* bytes of an answer that we read and drop; past it the transfer ends */
+/* A receiver has nothing to tell us but its status: past these the transfer is cut. */
+#define BODY_MAX ((size_t)64 * 1024)
+#define HEADERS_MAX ((size_t)64 * 1024)
+#define KEPT_CONNECTIONS 256L
+#define RETRY_AFTER_MAX (365L * 86400)
 
 struct transfer {
 	struct outbound *owner;
-	CURL *curl;
+	CURL *easy;
 	struct curl_slist *headers;
-	char *body;
 	void *tag;
-	size_t received;
-	bool refused; /* by the address policy */
-	struct transfer *next;
+	size_t body_bytes, header_bytes;
+	bool refused; /* an address of the host was not allowed */
+	int status;
+	long retry_after;
+	const char *error;
+	struct transfer *next; /* in the list that it is in */
 };
 
 struct outbound {
 	const struct config *config;
 	CURLM *multi;
-	struct transfer *under_way;
-	size_t n;
+	struct transfer *flying;
+	struct transfer *done, **done_end; /* in the order in which they ended */
+	size_t in_flight;
+	atomic_bool woken;
 };
 
-/* --- which addresses ------------------------------------------------------------------------------ */
+/* --- which URLs --------------------------------------------------------------------------------- */
 
-/* Not globally reachable (IANA special-purpose registries); IPv4 ranges as mapped addresses. */
-static const struct cidr denied[] = {
-	{ AF_INET, { 0 }, 8 },
-	{ AF_INET, { 10 }, 8 },
-	{ AF_INET, { 100, 64 }, 10 },
-	{ AF_INET, { 127 }, 8 },
-	{ AF_INET, { 169, 254 }, 16 },
-	{ AF_INET, { 172, 16 }, 12 },
-	{ AF_INET, { 192, 0, 0 }, 24 },
-	{ AF_INET, { 192, 0, 2 }, 24 },
-	{ AF_INET, { 192, 88, 99 }, 24 },
-	{ AF_INET, { 192, 168 }, 16 },
-	{ AF_INET, { 198, 18 }, 15 },
-	{ AF_INET, { 198, 51, 100 }, 24 },
-	{ AF_INET, { 203, 0, 113 }, 24 },
-	{ AF_INET, { 224 }, 3 },
-	{ AF_INET6, { 0 }, 8 },
-	{ AF_INET6, { 0x01, 0x00 }, 64 },
-	{ AF_INET6, { 0x20, 0x01, 0x00, 0x00 }, 23 },
-	{ AF_INET6, { 0x20, 0x01, 0x0d, 0xb8 }, 32 },
-	{ AF_INET6, { 0x3f, 0xff }, 20 },
-	{ AF_INET6, { 0x5f, 0x00 }, 16 },
-	{ AF_INET6, { 0xfc }, 7 },
-	{ AF_INET6, { 0xfe, 0x80 }, 10 },
-	{ AF_INET6, { 0xfe, 0xc0 }, 10 },
-	{ AF_INET6, { 0xff }, 8 },
-};
-
-static bool inside(const struct cidr *c, int family, const uint8_t *address)
+static bool has_part(CURLU *url, CURLUPart part)
 {
-	if (c->family != family)
-		return false;
-	for (unsigned bit = 0; bit < c->bits; bit++)
-		if ((c->address[bit / 8] ^ address[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	return true;
+	char *text = NULL;
+	bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+
+	curl_free(text);
+	return has;
 }
 
-/* An IPv4 address inside an IPv6 one (mapped, NAT64, 6to4): where it is, or NULL. */
-static const uint8_t *embedded(const uint8_t a[16])
+static const char *check_host(const struct config *config, CURLU *url)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	static const uint8_t nat64[12] = { 0x00, 0x64, 0xff, 0x9b };
+	const char *rule = NULL;
+	char *host = NULL;
+	bool literal, allowed;
 
-	if (!memcmp(a, mapped, sizeof(mapped)) || !memcmp(a, nat64, sizeof(nat64)))
-		return a + 12;
-	return a[0] == 0x20 && a[1] == 0x02 ? a + 2 : NULL;
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || *host == '\0') {
+		rule = "must name a host";
+	} else {
+		allowed = outbound_text_allowed(config, host, &literal);
+		if (literal && !allowed)
+			rule = "must not name an address that is not globally reachable";
+		else if (has_part(url, CURLUPART_ZONEID))
+			rule = "must not have a zone in its address";
+	}
+	curl_free(host);
+	return rule;
 }
 
-static bool address_allowed(const struct config *c, int family, const uint8_t *address)
+static const char *check_parts(const struct config *config, CURLU *url)
 {
-	const uint8_t *v4 = family == AF_INET6 ? embedded(address) : NULL;
+	char *scheme = NULL;
+	bool https, http;
 
-	for (size_t i = 0; i < c->n_webhook_allow_cidrs; i++)
-		if (inside(&c->webhook_allow_cidrs[i], family, address) ||
-		    (v4 && inside(&c->webhook_allow_cidrs[i], AF_INET, v4)))
-			return true;
-	if (v4)
-		return address_allowed(c, AF_INET, v4);
-	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
-		if (inside(&denied[i], family, address))
-			return false;
-	return family == AF_INET || family == AF_INET6;
+	if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+		return "must be an absolute URL";
+	https = strcmp(scheme, "https") == 0;
+	http = strcmp(scheme, "http") == 0;
+	curl_free(scheme);
+	if (!https && !(http && config->webhook_allow_http))
+		return config->webhook_allow_http ? "must begin with https:// or http://"
+						  : "must begin with https://";
+	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
+		return "must not hold a user name or password";
+	return check_host(config, url);
 }
 
-bool outbound_allowed(const struct config *config, const uint8_t *address, size_t length)
+const char *outbound_check_url(const struct config *config, const char *url)
 {
-	return address_allowed(config, length == 4 ? AF_INET : AF_INET6, address);
+	const char *rule = "must be an absolute URL";
+	CURLU *parsed;
+
+	/* libcurl takes an empty fragment for none. */
+	if (strchr(url, '#') != NULL)
+		return "must not have a fragment";
+	parsed = curl_url();
+	if (parsed == NULL)
+		return "cannot be checked: there is no memory";
+	if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
+		rule = check_parts(config, parsed);
+	curl_url_cleanup(parsed);
+	return rule;
 }
 
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+/* --- what libcurl asks us ----------------------------------------------------------------------- */
+
+static bool sockaddr_allowed(const struct config *config, const struct curl_sockaddr *to)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+
+	if (to->family == AF_INET && to->addrlen >= sizeof(in)) {
+		memcpy(&in, &to->addr, sizeof(in));
+		return outbound_allowed(config, (const uint8_t *)&in.sin_addr, 4);
+	}
+	if (to->family == AF_INET6 && to->addrlen >= sizeof(in6)) {
+		memcpy(&in6, &to->addr, sizeof(in6));
+		return outbound_allowed(config, in6.sin6_addr.s6_addr, 16);
+	}
+	return false;
+}
+
+/* Before each connection: the name has been resolved, so that no later answer of DNS counts. */
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct transfer *t = arg;
-	const void *address = &((struct sockaddr_in *)(void *)&a->addr)->sin_addr;
 
 	(void)purpose;
-	if (a->family == AF_INET6)
-		address = &((struct sockaddr_in6 *)(void *)&a->addr)->sin6_addr;
-	if (!address_allowed(t->owner->config, a->family, address)) {
+	if (!sockaddr_allowed(t->owner->config, to)) {
 		t->refused = true;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
-static int before_request(void *arg, char *primary_ip, char *local_ip, int primary_port,
-			  int local_port)
+/* Before each request, on a kept connection too. */
+static int on_request(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	struct transfer *t = arg;
-	uint8_t address[16];
-	int family = strchr(primary_ip, ':') ? AF_INET6 : AF_INET;
+	bool literal;
 
 	(void)local_ip;
-	(void)primary_port;
+	(void)port;
 	(void)local_port;
-	if (inet_pton(family, primary_ip, address) == 1 &&
-	    address_allowed(t->owner->config, family, address))
+	if (outbound_text_allowed(t->owner->config, ip, &literal))
 		return CURL_PREREQFUNC_OK;
 	t->refused = true;
 	return CURL_PREREQFUNC_ABORT;
 }
 
-/* --- transfers ------------------------------------------------------------------------------------ */
-
-/* An answer's body is nobody's business: not even the tenant sees it. */
-static size_t drop(char *data, size_t size, size_t n, void *arg)
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 
 	(void)data;
-	t->received += size * n;
-	return t->received > RESPONSE_MAX ? 0 : size * n;
+	t->body_bytes += size * n;
+	return t->body_bytes > BODY_MAX ? 0 : size * n;
 }
 
-struct outbound *outbound_new(const struct config *config)
+/* libcurl keeps what it is sent as headers: without a limit that is all memory. */
+static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
-	struct outbound *o = calloc(1, sizeof(*o));
+	struct transfer *t = arg;
 
-	if (!o || curl_global_init(CURL_GLOBAL_DEFAULT)) {
-		free(o);
-		return NULL;
-	}
-	o->config = config;
-	o->multi = curl_multi_init();
-	if (!o->multi) {
-		curl_global_cleanup();
-		free(o);
-		return NULL;
-	}
-	return o;
+	(void)data;
+	t->header_bytes += size * n;
+	return t->header_bytes > HEADERS_MAX ? 0 : size * n;
 }
+
+/* --- transfers ---------------------------------------------------------------------------------- */
 
 static void transfer_free(struct transfer *t)
 {
-	if (t->curl) {
-		curl_multi_remove_handle(t->owner->multi, t->curl);
-		curl_easy_cleanup(t->curl);
-	}
+	curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
-	free(t->body);
 	free(t);
-}
-
-/* Takes it out of the list of those under way. */
-static void unlink_transfer(struct transfer *t)
-{
-	struct transfer **at = &t->owner->under_way;
-
-	while (*at && *at != t)
-		at = &(*at)->next;
-	if (*at)
-		*at = t->next;
-}
-
-void outbound_free(struct outbound *o)
-{
-	if (!o)
-		return;
-	while (o->under_way) {
-		struct transfer *t = o->under_way;
-
-		o->under_way = t->next;
-		transfer_free(t);
-	}
-	curl_multi_cleanup(o->multi);
-	curl_global_cleanup();
-	free(o);
-}
-
-static bool set_up(struct transfer *t, const char *url, size_t length)
-{
-	CURL *c = t->curl;
-	const bool http = t->owner->config->webhook_allow_http;
-
-	return !curl_easy_setopt(c, CURLOPT_URL, url) &&
-	       !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, http ? "http,https" : "https") &&
-	       !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) &&
-	       !curl_easy_setopt(c, CURLOPT_PROXY, "") &&
-	       !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) &&
-	       !curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) &&
-	       !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, TOTAL_MS) &&
-	       !curl_easy_setopt(c, CURLOPT_USERAGENT, "Switchback/" SWITCHBACK_VERSION) &&
-	       !curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers) &&
-	       !curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)length) &&
-	       !curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->body) &&
-	       !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, drop) &&
-	       !curl_easy_setopt(c, CURLOPT_WRITEDATA, t) &&
-	       !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
-	       !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t) &&
-	       !curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, before_request) &&
-	       !curl_easy_setopt(c, CURLOPT_PREREQDATA, t) &&
-	       !curl_easy_setopt(c, CURLOPT_PRIVATE, t) &&
-	       !curl_multi_add_handle(t->owner->multi, c);
 }
 
 static bool add_header(struct transfer *t, const char *line)
 {
-	struct curl_slist *more = curl_slist_append(t->headers, line);
+	struct curl_slist *more;
 
-	if (more)
-		t->headers = more;
-	return more != NULL;
+	for (const char *c = line; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return false;
+	more = curl_slist_append(t->headers, line);
+	if (more == NULL)
+		return false;
+	t->headers = more;
+	return true;
+}
+
+#define SET(option, value) (curl_easy_setopt(t->easy, (option), (value)) == CURLE_OK)
+
+static bool set_request(struct transfer *t, const char *url, const char *body, size_t length)
+{
+	return SET(CURLOPT_URL, url) && SET(CURLOPT_POST, 1L) &&
+	       SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length) &&
+	       SET(CURLOPT_COPYPOSTFIELDS, body) && SET(CURLOPT_HTTPHEADER, t->headers) &&
+	       SET(CURLOPT_USERAGENT, "Switchback/" SWITCHBACK_VERSION) && SET(CURLOPT_PRIVATE, t);
+}
+
+/* HTTP/1.1: there are few transfers an endpoint, and one that hangs never stands in the way of
+   another on the same connection. QUICK_EXIT: a resolver that hangs does not hold up this thread
+   when its transfer is over. */
+static bool set_guards(struct transfer *t)
+{
+	const bool http = t->owner->config->webhook_allow_http;
+
+	return SET(CURLOPT_PROTOCOLS_STR, http ? "http,https" : "https") &&
+	       SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_PROXY, "") &&
+	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_QUICK_EXIT, 1L) &&
+	       SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS) && SET(CURLOPT_TIMEOUT_MS, TOTAL_MS) &&
+	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	       SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+	       SET(CURLOPT_TCP_KEEPALIVE, 1L) && SET(CURLOPT_OPENSOCKETFUNCTION, on_open) &&
+	       SET(CURLOPT_OPENSOCKETDATA, t) && SET(CURLOPT_PREREQFUNCTION, on_request) &&
+	       SET(CURLOPT_PREREQDATA, t) && SET(CURLOPT_WRITEFUNCTION, on_body) &&
+	       SET(CURLOPT_WRITEDATA, t) && SET(CURLOPT_HEADERFUNCTION, on_header) &&
+	       SET(CURLOPT_HEADERDATA, t);
 }
 
 bool outbound_post(struct outbound *o, const char *url, const char *const *headers,
 		   const char *body, size_t length, void *tag)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
-	bool ok = t && !outbound_check_url(o->config, url);
+	struct transfer *t;
+	bool ready;
 
-	if (!t)
+	if (outbound_check_url(o->config, url) != NULL)
+		return false;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
 		return false;
 	t->owner = o;
 	t->tag = tag;
-	t->body = malloc(length + 1);
-	t->curl = curl_easy_init();
-	ok = ok && t->body && t->curl && add_header(t, "Expect:");
-	for (; ok && *headers; headers++)
-		ok = add_header(t, *headers);
-	if (ok)
-		memcpy(t->body, body, length);
-	if (!ok || !set_up(t, url, length)) {
+	t->retry_after = -1;
+	t->error = "";
+	t->easy = curl_easy_init();
+	/* No waiting for "100 Continue". */
+	ready = t->easy != NULL && add_header(t, "Expect:");
+	while (ready && *headers != NULL)
+		ready = add_header(t, *headers++);
+	if (!ready || !set_request(t, url, body, length) || !set_guards(t) ||
+	    curl_multi_add_handle(o->multi, t->easy) != CURLM_OK) {
 		transfer_free(t);
 		return false;
 	}
-	t->next = o->under_way;
-	o->under_way = t;
-	o->n++;
+	t->next = o->flying;
+	o->flying = t;
+	o->in_flight++;
 	return true;
+}
+
+static void finish(struct outbound *o, struct transfer *t, CURLcode code)
+{
+	struct transfer **at = &o->flying;
+	curl_off_t seconds = 0;
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	/* The status line is the answer, also where it broke off, or went on for too long, after it. */
+	if (status >= 200 && status <= 999) {
+		t->status = (int)status;
+		if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK &&
+		    seconds > 0)
+			t->retry_after =
+				seconds > RETRY_AFTER_MAX ? RETRY_AFTER_MAX : (long)seconds;
+	} else if (t->refused) {
+		t->error = "the address is not one that webhooks may reach";
+	} else {
+		t->error = code == CURLE_OK ? "no HTTP status" : curl_easy_strerror(code);
+	}
+	(void)curl_multi_remove_handle(o->multi, t->easy);
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	o->in_flight--;
+	t->next = NULL;
+	*o->done_end = t;
+	o->done_end = &t->next;
+}
+
+static void collect(struct outbound *o)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(o->multi, &left)) != NULL) {
+		const CURLcode code = message->data.result;
+		char *private = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		finish(o, (struct transfer *)(void *)private, code);
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void outbound_run(struct outbound *o, int timeout_ms)
 {
-	int running = 0;
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	const int64_t until = now_ms() + timeout_ms;
+	int running;
 
-	curl_multi_perform(o->multi, &running);
-	curl_multi_poll(o->multi, NULL, 0, timeout_ms, NULL);
-	curl_multi_perform(o->multi, &running);
+	for (;;) {
+		int64_t left;
+
+		(void)curl_multi_perform(o->multi, &running);
+		collect(o);
+		left = until - now_ms();
+		if (atomic_exchange(&o->woken, false) || o->done != NULL || left <= 0)
+			return;
+		/* Returns early for libcurl's own timers, and for curl_multi_wakeup. */
+		if (curl_multi_poll(o->multi, NULL, 0, (int)left, NULL) != CURLM_OK) {
+			(void)nanosleep(&pause, NULL); /* no memory: it must not spin */
+			return;
+		}
+	}
 }
 
 void outbound_wake(struct outbound *o)
 {
-	curl_multi_wakeup(o->multi);
+	/* One wake-up is enough for however many: each is a system call. */
+	if (!atomic_exchange(&o->woken, true))
+		(void)curl_multi_wakeup(o->multi);
 }
 
-bool outbound_next(struct outbound *o, struct outbound_result *out)
+bool outbound_next(struct outbound *o, struct outbound_result *result)
 {
-	struct transfer *t = NULL;
-	curl_off_t after = 0;
-	long status = 0;
-	CURLMsg *m;
-	int left;
+	struct transfer *t = o->done;
 
-	do {
-		m = curl_multi_info_read(o->multi, &left);
-		if (!m)
-			return false;
-	} while (m->msg != CURLMSG_DONE);
-	curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
-	memset(out, 0, sizeof(*out));
-	out->tag = t->tag;
-	out->retry_after = -1;
-	out->error = "";
-	/* An answer that is too long is an answer: its status came first. */
-	if (m->data.result == CURLE_OK ||
-	    (m->data.result == CURLE_WRITE_ERROR && t->received > RESPONSE_MAX)) {
-		curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
-		if (!curl_easy_getinfo(m->easy_handle, CURLINFO_RETRY_AFTER, &after) && after > 0)
-			out->retry_after = (long)after;
-	} else {
-		out->error = t->refused ? "the address is not one that webhooks may reach"
-					: curl_easy_strerror(m->data.result);
-	}
-	out->status = (int)status;
-	o->n--;
-	unlink_transfer(t);
+	if (t == NULL)
+		return false;
+	o->done = t->next;
+	if (o->done == NULL)
+		o->done_end = &o->done;
+	result->tag = t->tag;
+	result->status = t->status;
+	result->retry_after = t->retry_after;
+	result->error = t->error;
 	transfer_free(t);
 	return true;
 }
 
 size_t outbound_in_flight(const struct outbound *o)
 {
-	return o->n;
+	return o->in_flight;
 }
 
-/* --- which URLs ----------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------- */
 
-static const char *check_host(const struct config *config, char *host)
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool curl_ready;
+
+static void start_curl(void)
 {
-	uint8_t address[16];
-	size_t n = strlen(host);
+	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
 
-	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-		host[n - 1] = '\0';
-		if (inet_pton(AF_INET6, host + 1, address) == 1)
-			return address_allowed(config, AF_INET6, address)
-				       ? NULL
-				       : "must not be an address that is not globally reachable";
-		return "must have a valid host";
+struct outbound *outbound_new(const struct config *config)
+{
+	struct outbound *o;
+
+	(void)pthread_once(&once, start_curl);
+	o = curl_ready ? calloc(1, sizeof(*o)) : NULL;
+	if (o == NULL)
+		return NULL;
+	o->config = config;
+	o->done_end = &o->done;
+	o->multi = curl_multi_init();
+	if (o->multi == NULL ||
+	    curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS) != CURLM_OK) {
+		outbound_free(o);
+		return NULL;
 	}
-	if (inet_pton(AF_INET, host, address) == 1 && !address_allowed(config, AF_INET, address))
-		return "must not be an address that is not globally reachable";
-	return n ? NULL : "must have a host";
+	return o;
 }
 
-static const char *check_parts(const struct config *config, CURLU *u)
+void outbound_free(struct outbound *o)
 {
-	char *scheme = NULL, *host = NULL, *part = NULL;
-	const char *why = NULL;
+	struct transfer *t;
 
-	curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
-	curl_url_get(u, CURLUPART_HOST, &host, 0);
-	if (!scheme || (strcasecmp(scheme, "https") && strcasecmp(scheme, "http")))
-		why = "must be an https URL";
-	else if (!strcasecmp(scheme, "http") && !config->webhook_allow_http)
-		why = "must be an https URL (SWITCHBACK_WEBHOOK_ALLOW_HTTP is false)";
-	else if (!host)
-		why = "must have a host";
-	else if (!curl_url_get(u, CURLUPART_USER, &part, 0) ||
-		 !curl_url_get(u, CURLUPART_PASSWORD, &part, 0))
-		why = "must have no user or password";
-	else if (!curl_url_get(u, CURLUPART_FRAGMENT, &part, 0))
-		why = "must have no fragment";
-	else
-		why = check_host(config, host);
-	curl_free(part);
-	curl_free(scheme);
-	curl_free(host);
-	return why;
-}
-
-const char *outbound_check_url(const struct config *config, const char *url)
-{
-	CURLU *u = curl_url();
-	const char *why = "is not a URL";
-
-	if (!u)
-		return "could not be checked: out of memory";
-	if (!curl_url_set(u, CURLUPART_URL, url, 0))
-		why = check_parts(config, u);
-	curl_url_cleanup(u);
-	return why;
+	if (o == NULL)
+		return;
+	while ((t = o->flying) != NULL) {
+		o->flying = t->next;
+		(void)curl_multi_remove_handle(o->multi, t->easy);
+		transfer_free(t);
+	}
+	while ((t = o->done) != NULL) {
+		o->done = t->next;
+		transfer_free(t);
+	}
+	(void)curl_multi_cleanup(o->multi);
+	free(o);
 }
