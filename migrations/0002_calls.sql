@@ -197,9 +197,6 @@ COMMENT ON COLUMN webhook_deliveries.stream IS
 	'presence or other: within one endpoint, person and stream the lowest pending event_no goes first.';
 COMMENT ON COLUMN webhook_deliveries.claimed_by IS
 	'The instance that delivers it: it holds the advisory lock (22868, claimed_by). The claim falls when that lock is free.';
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE state = 'pending';
-CREATE INDEX webhook_deliveries_order ON webhook_deliveries (tenant_id, endpoint_id, holder_id, stream, event_no)
-	WHERE state = 'pending';
 
 DO $$
 DECLARE t text;

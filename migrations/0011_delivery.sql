@@ -8,7 +8,6 @@
 -- One endpoint after the other, its oldest first: however many deliveries wait for an endpoint that
 -- hangs or fails, finding those of the others costs the same. Neither index begins with the tenant:
 -- what is looked for by id must not be looked for in them.
-DROP INDEX webhook_deliveries_due, webhook_deliveries_order;
 CREATE INDEX webhook_deliveries_queue ON webhook_deliveries (endpoint_id, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_order ON webhook_deliveries (endpoint_id, holder_id, stream, event_no)
 	WHERE state = 'pending';
