@@ -11,9 +11,11 @@
 #include <strings.h>
 #include <time.h>
 
+#include "clock.h"
 #include "config.h"
 #include "crypto.h"
 #include "fields.h"
+#include "text.h"
 
 #define CACHE_SLOTS 4096 /* direct-mapped: a collision costs a look-up, no more */
 #define CACHE_NS 1000000000LL
@@ -57,21 +59,9 @@ void auth_cache_free(struct auth_cache *c)
 	free(c);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static struct entry *slot(struct auth_cache *c, const char *name)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (const char *p = name; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return &c->slots[h % CACHE_SLOTS];
+	return &c->slots[text_hash(name) % CACHE_SLOTS];
 }
 
 static bool cache_get(struct auth_cache *c, const char *name, struct entry *out)
@@ -80,7 +70,7 @@ static bool cache_get(struct auth_cache *c, const char *name, struct entry *out)
 	bool hit;
 
 	pthread_mutex_lock(&c->mutex);
-	hit = !strcmp(e->name, name) && now_ns() - e->checked_ns < CACHE_NS;
+	hit = !strcmp(e->name, name) && clock_ns() - e->checked_ns < CACHE_NS;
 	if (hit)
 		*out = *e;
 	pthread_mutex_unlock(&c->mutex);
@@ -253,7 +243,6 @@ enum err auth_load(struct request *req, struct db_batch *batch)
 {
 	const char *secret, *params[1];
 	char id[UUID_TEXT];
-	size_t slot_no;
 	enum err err;
 
 	params[0] = id;
@@ -261,8 +250,8 @@ enum err auth_load(struct request *req, struct db_batch *batch)
 		params[0] = path_tenant(req);
 	else
 		split_key(bearer(req), id, &secret);
-	err = db_batch_add(batch, req->who.operator? &find_tenant : & find_key, params, &slot_no);
-	req->auth_slot = slot_no;
+	err = db_batch_add(batch, req->who.operator? &find_tenant : & find_key, params,
+			   &req->auth_slot);
 	return err;
 }
 
@@ -283,7 +272,7 @@ enum err auth_loaded(struct request *req, const struct db_batch *batch)
 {
 	const struct db_result *r = db_batch_result(batch, req->auth_slot);
 	const char *external_id, *secret, *expires;
-	struct entry e = { .checked_ns = now_ns() };
+	struct entry e = { .checked_ns = clock_ns() };
 	char id[UUID_TEXT];
 	size_t length;
 

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define REQUEST_NS (10 * 1000000000LL)
 #define IDLE_NS (60 * 1000000000LL)
@@ -28,14 +29,6 @@ struct connections {
 	size_t n_buckets, n, limit;
 	int64_t checked_ns;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 struct connections *connections_new(size_t limit)
 {
@@ -87,7 +80,7 @@ void connection_open(struct connections *c, const void *id, int fd)
 	*at = calloc(1, sizeof(struct entry));
 	if (!*at)
 		return; /* it is served, only not watched */
-	**at = (struct entry){ .id = id, .fd = fd, .state = IDLE, .since_ns = now_ns() };
+	**at = (struct entry){ .id = id, .fd = fd, .state = IDLE, .since_ns = clock_ns() };
 	c->n++;
 }
 
@@ -110,7 +103,7 @@ static void enter(struct connections *c, const void *id, enum state state)
 	if (!e)
 		return;
 	if (e->state != state)
-		e->since_ns = now_ns();
+		e->since_ns = clock_ns();
 	e->state = state;
 }
 

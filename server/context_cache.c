@@ -5,9 +5,10 @@
 #include "context_cache.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text.h"
 
 #define SLOTS 8192
 #define ENTRY_MAX 16384 /* key and document; larger ones (hundreds of pools) are loaded each time */
@@ -43,11 +44,7 @@ void context_cache_free(struct context_cache *c)
 
 static struct slot *slot_of(struct context_cache *c, const char *key)
 {
-	uint32_t h = 2166136261u; /* FNV-1a */
-
-	for (const char *p = key; *p; p++)
-		h = (h ^ (uint8_t)*p) * 16777619u;
-	return &c->slots[h % SLOTS];
+	return &c->slots[text_hash(key) % SLOTS];
 }
 
 char *context_cache_get(struct context_cache *c, struct arena *arena, const char *key)

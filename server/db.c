@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 
 /* What every session is: the service's role, our schema first, nothing that surprises. */
@@ -62,7 +63,7 @@ static void on_notice(void *arg, const PGresult *res)
 enum err db_poll(PGconn *conn, short events, int64_t since_ms, struct db_health *health)
 {
 	struct pollfd p = { .fd = PQsocket(conn), .events = events };
-	const int64_t now = db_now_ms();
+	const int64_t now = clock_ms();
 	int64_t from = since_ms;
 
 	if (health) {
@@ -85,7 +86,7 @@ PGconn *db_open(const char *url, const char *name, struct db_health *health)
 				     "client_encoding",	     NULL };
 	char label[64];
 	const char *const values[] = { label, "2", "3000", "5", "read-write", url, "UTF8", NULL };
-	const int64_t since = db_now_ms();
+	const int64_t since = clock_ms();
 	PGconn *conn;
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
@@ -96,7 +97,7 @@ PGconn *db_open(const char *url, const char *name, struct db_health *health)
 	while (conn && PQstatus(conn) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
 		if (db_poll(conn, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, since,
 			    NULL) ||
-		    (health && db_now_ms() - since > DB_STALL_MS))
+		    (health && clock_ms() - since > DB_STALL_MS))
 			break;
 		status = PQconnectPoll(conn);
 		if (status == PGRES_POLLING_FAILED)
@@ -149,7 +150,7 @@ void db_free(struct db *db)
 
 enum err db_wait(struct db *db)
 {
-	const int64_t since = db_now_ms();
+	const int64_t since = clock_ms();
 	bool stalled = false;
 
 	for (;;) {

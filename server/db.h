@@ -83,8 +83,8 @@ enum err db_batch_add(struct db_batch *, const struct db_stmt *, const char *con
 enum err db_batch_tenant(struct db_batch *, const char *tenant);
 /* Sends, waits, commits. ERR_OK: all done and durable. Otherwise none is (ERR_OUTCOME_UNKNOWN apart). */
 enum err db_batch_run(struct db_batch *);
-/* After an error before db_batch_run: what is queued must not be answered to the next batch, so the
-   connection goes. After db_batch_run, and for NULL, it does nothing. */
+/* A caller that will not run what it has added: it must not be answered to the next batch, so the
+   connection goes. Done already where adding failed; after db_batch_run, and for NULL, nothing. */
 void db_batch_abandon(struct db_batch *);
 const struct db_result *db_batch_result(const struct db_batch *, size_t slot);
 

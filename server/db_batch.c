@@ -74,8 +74,8 @@ static bool prepared_here(const struct db_batch *b, const struct db_stmt *stmt)
 	return false;
 }
 
-static enum err send(struct db_batch *b, enum expect_kind kind, const struct db_stmt *stmt,
-		     const char *const *params, size_t *slot)
+static enum err queue(struct db_batch *b, enum expect_kind kind, const struct db_stmt *stmt,
+		      const char *const *params, size_t *slot)
 {
 	PGconn *conn = b->db->conn;
 
@@ -88,6 +88,17 @@ static enum err send(struct db_batch *b, enum expect_kind kind, const struct db_
 	if (!PQsendQueryPrepared(conn, stmt->name, stmt->n_params, params, NULL, NULL, 0))
 		return b->err = ERR_UNAVAILABLE;
 	return expect(b, kind, stmt, slot);
+}
+
+/* What cannot be queued whole is not sent at all: no caller has to mind a half pipeline. */
+static enum err send(struct db_batch *b, enum expect_kind kind, const struct db_stmt *stmt,
+		     const char *const *params, size_t *slot)
+{
+	const enum err err = queue(b, kind, stmt, params, slot);
+
+	if (err)
+		db_batch_abandon(b);
+	return err;
 }
 
 static enum err open_pipeline(struct db_batch *b)
@@ -204,11 +215,8 @@ enum err db_batch_run(struct db_batch *b)
 		return ERR_OK; /* nothing was added */
 	if (!b->err && b->transaction)
 		send(b, EXPECT_COMMIT, &commit, NULL, NULL);
-	if (b->err) {
-		/* Half queued: what the server has seen of it ends with the connection. */
-		db_batch_abandon(b);
+	if (b->err)
 		return b->err;
-	}
 	if (!PQpipelineSync(b->db->conn)) {
 		db_lost(b->db);
 		return b->err = ERR_UNAVAILABLE;

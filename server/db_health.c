@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define RETRY_MS 50
@@ -27,14 +28,6 @@ struct db_health {
 	_Atomic int64_t progress_ms; /* when an answer last came, on any connection */
 };
 
-int64_t db_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool db_health_up(const struct db_health *h)
 {
 	return atomic_load(&h->up);
@@ -43,7 +36,7 @@ bool db_health_up(const struct db_health *h)
 void db_health_progress(struct db_health *h)
 {
 	if (h)
-		atomic_store(&h->progress_ms, db_now_ms());
+		atomic_store(&h->progress_ms, clock_ms());
 }
 
 int64_t db_health_last(const struct db_health *h)
@@ -74,7 +67,7 @@ void db_health_down(struct db_health *h)
 /* One SELECT 1, on the connection of this thread or a new one. */
 static bool ping_once(struct db_health *h, PGconn **conn)
 {
-	const int64_t since = db_now_ms();
+	const int64_t since = clock_ms();
 	PGresult *res;
 	bool ok = true;
 
@@ -88,7 +81,7 @@ static bool ping_once(struct db_health *h, PGconn **conn)
 		struct db_health *no_ask = NULL;
 
 		/* Its own limit, not extended by progress elsewhere: it must not hang. */
-		if (db_now_ms() - since > DB_STALL_MS || db_poll(*conn, 1, since, no_ask) ||
+		if (clock_ms() - since > DB_STALL_MS || db_poll(*conn, 1, since, no_ask) ||
 		    !PQconsumeInput(*conn))
 			ok = false;
 	}
@@ -163,7 +156,7 @@ struct db_health *db_health_start(const char *url)
 		return NULL;
 	h->url = strdup(url);
 	atomic_store(&h->up, true);
-	atomic_store(&h->progress_ms, db_now_ms());
+	atomic_store(&h->progress_ms, clock_ms());
 	pthread_mutex_init(&h->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -24,9 +24,6 @@ struct db {
 	char message[256];
 };
 
-/* Monotonic milliseconds. */
-int64_t db_now_ms(void);
-
 /* Waits until the connection's next result is there (and what was queued is sent). ERR_UNAVAILABLE:
    lost or given up; then the connection is closed. */
 enum err db_wait(struct db *);

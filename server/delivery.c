@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "config.h"
 #include "crypto.h"
 #include "delivery_queue.h"
@@ -38,14 +38,6 @@ struct delivery {
 	int64_t poll_at, pause_until;
 	uint32_t dice;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- sending --------------------------------------------------------------------------------------- */
 
@@ -167,7 +159,7 @@ static enum err take(struct delivery *d, bool orphans)
 
 static void work(struct delivery *d)
 {
-	const int64_t now = now_ms();
+	const int64_t now = clock_ms();
 	const bool poll = now >= d->poll_at;
 	enum err err;
 
@@ -187,14 +179,14 @@ static void work(struct delivery *d)
 		err = take(d, poll);
 	if (err) {
 		d->again = true;
-		d->pause_until = now_ms() + PAUSE_MS;
+		d->pause_until = clock_ms() + PAUSE_MS;
 	}
 	arena_reset(d->queue.arena);
 }
 
 static int wait_ms(const struct delivery *d)
 {
-	const int64_t now = now_ms();
+	const int64_t now = clock_ms();
 
 	if (now < d->pause_until)
 		return (int)(d->pause_until - now);
@@ -206,17 +198,17 @@ static int wait_ms(const struct delivery *d)
 /* What is under way ends, or is left to others: their claims on it begin when our lock is free. */
 static void finish(struct delivery *d)
 {
-	const int64_t until = now_ms() + STOP_MS;
+	const int64_t until = clock_ms() + STOP_MS;
 	int64_t record_until;
 
-	while (outbound_in_flight(d->outbound) && now_ms() < until) {
-		outbound_run(d->outbound, (int)(until - now_ms()));
+	while (outbound_in_flight(d->outbound) && clock_ms() < until) {
+		outbound_run(d->outbound, (int)(until - clock_ms()));
 		collect(d);
 		(void)record(d);
 		arena_reset(d->queue.arena);
 	}
-	record_until = now_ms() + STOP_RECORD_MS;
-	while (any_done(d) && now_ms() < record_until) {
+	record_until = clock_ms() + STOP_RECORD_MS;
+	while (any_done(d) && clock_ms() < record_until) {
 		if (queue_lock(&d->queue) || record(d))
 			outbound_run(d->outbound, PAUSE_MS);
 		arena_reset(d->queue.arena);

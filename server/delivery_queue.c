@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "config.h"
 #include "crypto.h"
 #include "log.h"
@@ -56,14 +56,6 @@ enum {
 
 /* --- life ------------------------------------------------------------------------------------------ */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool queue_open(struct delivery_queue *q, struct app *app)
 {
 	q->app = app;
@@ -91,7 +83,7 @@ enum err queue_lock(struct delivery_queue *q)
 	if (err || !got)
 		return err ? err : ERR_LOCKED;
 	if (q->was_locked)
-		q->orphans_from = now_ms() + GRACE_MS;
+		q->orphans_from = clock_ms() + GRACE_MS;
 	q->locked = q->was_locked = true;
 	return ERR_OK;
 }
@@ -204,8 +196,6 @@ static enum err claim(struct delivery_queue *q, struct candidate *candidates, si
 	}
 	if (!err)
 		err = db_batch_run(batch);
-	else
-		db_batch_abandon(batch);
 	for (size_t i = 0; i < n && !err; i++)
 		candidates[i].answer = db_batch_result(batch, slots[i]);
 	return err;
@@ -253,7 +243,7 @@ enum err queue_take(struct delivery_queue *q, bool orphans, struct message *mess
 	room = room > FLYING_MAX - used ? FLYING_MAX - used : room;
 	if (!room)
 		return ERR_OK;
-	err = find(q, orphans && now_ms() >= q->orphans_from, room, &found);
+	err = find(q, orphans && clock_ms() >= q->orphans_from, room, &found);
 	for (int row = 0; !err && row < db_rows(found); row++) {
 		candidates[taken].seen = db_value(found, row, F_CLAIMED_BY);
 		candidates[taken].attempt = reserve(q, found, row);
@@ -324,8 +314,6 @@ static enum err record(struct delivery_queue *q, struct attempt *const *attempts
 		err = add_finish(q, batch, attempts[i], &slots[i]);
 	if (!err)
 		err = db_batch_run(batch);
-	else
-		db_batch_abandon(batch);
 	for (size_t i = 0; i < n && !err; i++) {
 		const int status = attempts[i]->status;
 

@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "auth.h"
+#include "clock.h"
 #include "delivery.h"
 #include "lane.h"
 #include "log.h"
@@ -24,17 +24,9 @@
 
 #define TRIES 3 /* of a handler that met a serialization failure, a deadlock or a lost connection */
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 int64_t dispatch_age_ns(const struct request *req)
 {
-	return now_ns() - req->received_ns;
+	return clock_ns() - req->received_ns;
 }
 
 void dispatch_fail(struct request *req, enum err e)

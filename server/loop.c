@@ -16,11 +16,11 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
 
+#include "clock.h"
 #include "config.h"
 #include "connections.h"
 #include "dispatch.h"
@@ -50,14 +50,6 @@ struct loop {
 	bool stopping;
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* --- a request comes in ------------------------------------------------------------------------- */
 
 /* Called when the request line has been read; what it returns is the request's con_cls. */
@@ -81,7 +73,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	req->target = target;
 	req->query = query;
 	req->connection = conn;
-	req->received_ns = now_ns();
+	req->received_ns = clock_ns();
 	loop->in_flight++;
 	connection_busy(loop->connections, conn);
 	return req;
@@ -468,14 +460,14 @@ void loop_run(struct loop *loop)
 				begin_stop(loop);
 		}
 		MHD_run(loop->daemon);
-		connections_check(loop->connections, now_ns());
+		connections_check(loop->connections, clock_ns());
 		if (!loop->stopping)
 			continue;
 		if (!begun)
-			begun = now_ns();
+			begun = clock_ns();
 		/* What is complete is finished; what is not may become so for a moment. */
-		if (!loop->in_flight || (!loop->working && now_ns() - begun > READ_MS * MS) ||
-		    now_ns() - begun > STOP_MS * MS)
+		if (!loop->in_flight || (!loop->working && clock_ns() - begun > READ_MS * MS) ||
+		    clock_ns() - begun > STOP_MS * MS)
 			return;
 	}
 }

@@ -14,6 +14,7 @@
 
 #include <curl/curl.h>
 
+#include "clock.h"
 #include "outbound_guard.h"
 #include "version.h"
 
@@ -306,18 +307,10 @@ static void collect(struct outbound *o)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 void outbound_run(struct outbound *o, int timeout_ms)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
-	const int64_t until = now_ms() + timeout_ms;
+	const int64_t until = clock_ms() + timeout_ms;
 	int running;
 
 	for (;;) {
@@ -325,7 +318,7 @@ void outbound_run(struct outbound *o, int timeout_ms)
 
 		(void)curl_multi_perform(o->multi, &running);
 		collect(o);
-		left = until - now_ms();
+		left = until - clock_ms();
 		if (atomic_exchange(&o->woken, false) || o->done != NULL || left <= 0)
 			return;
 		/* Returns early for libcurl's own timers, and for curl_multi_wakeup. */

@@ -64,8 +64,6 @@ static enum err sweep_range(struct sweep *s, const struct db_result *due, int fr
 	}
 	if (!err)
 		err = db_batch_run(batch);
-	else
-		db_batch_abandon(batch);
 	for (int i = from; i < to && !err; i++)
 		*done += db_true(db_batch_result(batch, slots[i]), 0, 0);
 	return err;
@@ -122,8 +120,6 @@ static void note_used_keys(struct sweep *s)
 	}
 	if (!err)
 		err = db_batch_run(batch);
-	else
-		db_batch_abandon(batch);
 	/* Lost if it fails: the next use notes it again. */
 	if (n && err)
 		log_event(LOG_LEVEL_WARN, "key_use_not_noted", NULL);

@@ -101,3 +101,12 @@ enum err text_unescape(struct arena *arena, const char *s, size_t n, bool form, 
 	*out = text;
 	return ERR_OK;
 }
+
+uint32_t text_hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (uint8_t)*s) * 16777619u;
+	return h;
+}

@@ -25,6 +25,10 @@ void text_repair(char *s);
    bad escape, or what comes out is not plain; ERR_UNAVAILABLE: out of memory. */
 enum err text_unescape(struct arena *, const char *s, size_t n, bool form, char **out);
 
+/* FNV-1a: the slot of a key in a table of our own. Not for what an attacker may choose freely to
+   make lists long: our tables have one entry a slot. */
+uint32_t text_hash(const char *s);
+
 /* 0-15, or -1: no hexadecimal digit. */
 int text_hex_digit(char c);
 
