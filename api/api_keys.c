@@ -18,16 +18,21 @@ static const struct field fields[] = {
 	SERVER_FIELDS,
 };
 
-enum { SECRET_HASH = 5, EXPIRES_AT = 4 };
+enum { SCOPES = 3, EXPIRES_AT, SECRET_HASH };
 
 #define KEY_JSON \
 	"json_build_object('id', k.id, 'name', k.name, 'scopes', k.scopes," \
 	" 'expires_at', rfc3339(k.expires_at), 'last_used_at', rfc3339(k.last_used_at)," \
 	" 'created_at', rfc3339(k.created_at), 'updated_at', rfc3339(k.updated_at))"
 
-/* A key gives only scopes that it has. The operator has all but emergency:monitor, and may give that
-   one too: nobody else could ever give the first. */
-static enum err check_scopes(struct request *req)
+static bool was_there(const char *const *before, const char *quoted)
+{
+	return before && strstr(before[SCOPES], quoted);
+}
+
+/* A key gives only scopes that it has, beside those that were there before. The operator has all but
+   emergency:monitor, and may give that one too: nobody else could ever give the first. */
+static enum err check_scopes(struct request *req, const char *const *before)
 {
 	const json_t *scopes = json_object_get(req->json, "scopes");
 	const json_t *scope;
@@ -35,9 +40,10 @@ static enum err check_scopes(struct request *req)
 
 	json_array_foreach (scopes, i, scope) {
 		const char *name = json_string_value(scope);
-		char pointer[40];
+		char pointer[40], quoted[40];
 
-		if (key_has(req, scope_by_name(name, strlen(name))))
+		snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+		if (key_has(req, scope_by_name(name, strlen(name))) || was_there(before, quoted))
 			continue;
 		snprintf(pointer, sizeof(pointer), "/scopes/%zu", i);
 		return fail_member(req, ERR_FORBIDDEN, pointer,
@@ -62,6 +68,31 @@ static enum err check_expiry(struct request *req, const char *expires_at)
 	return e;
 }
 
+static enum err check(struct request *req, const char **p, const char *const *before)
+{
+	const char *old = before ? before[EXPIRES_AT] : NULL, *new = p[EXPIRES_AT];
+	const bool same = before && !old == !new && (!old || strcmp(old, new) == 0);
+	/* Who sets when a key expires gives it its scopes anew. */
+	const enum err e = check_scopes(req, same ? before : NULL);
+
+	return e == ERR_OK && !same ? check_expiry(req, new) : e;
+}
+
+static const struct editing editing = {
+	.kind = KIND_API_KEY,
+	.fields = fields,
+	.get = { "get_api_key",
+		 "SELECT k.version, " KEY_JSON
+		 " FROM api_keys k WHERE k.tenant_id = $1 AND k.id = $2",
+		 2 },
+	.update = { "update_api_key",
+		    "UPDATE api_keys k SET name = $3, scopes = $4, expires_at = $5,"
+		    " version = k.version + 1, updated_at = now()"
+		    " WHERE k.tenant_id = $1 AND k.id = $2 RETURNING k.version, " KEY_JSON,
+		    5 },
+	.check = check,
+};
+
 static enum err create(struct request *req)
 {
 	static const struct db_stmt insert = {
@@ -77,14 +108,14 @@ static enum err create(struct request *req)
 
 	id_v7(id);
 	if ((e = fields_parse(req, fields, req->json, "", p + 2)) != ERR_OK ||
-	    (e = check_scopes(req)) != ERR_OK || (e = check_expiry(req, p[EXPIRES_AT])) != ERR_OK ||
+	    (e = check(req, p, NULL)) != ERR_OK ||
 	    (e = auth_new_key(req->arena, id, &key, &hash)) != ERR_OK)
 		return e;
 	p[SECRET_HASH] = hash;
 	e = common_insert(req, &insert, p, &row);
 	if (e != ERR_OK)
 		return e;
-	return common_created(req, id, db_value(row, 0, 0),
+	return common_created(req, KIND_API_KEY, id, db_value(row, 0, 0),
 			      json_with(req, db_value(row, 0, 1), "key", key));
 }
 
@@ -103,15 +134,15 @@ static enum err list(struct request *req)
 
 static enum err get(struct request *req)
 {
-	static const struct db_stmt select = {
-		"get_api_key",
-		"SELECT k.version, " KEY_JSON
-		" FROM api_keys k WHERE k.tenant_id = $1 AND k.id = $2",
-		2
-	};
-
-	return common_get(req, KIND_API_KEY, &select);
+	return common_get(req, KIND_API_KEY, &editing.get);
 }
+
+static enum err patch(struct request *req)
+{
+	return common_patch(req, &editing);
+}
+
+static enum err delete (struct request *req) { return common_delete(req, &editing); }
 
 static const struct route routes[] = {
 	{ .method = "POST",
@@ -135,6 +166,21 @@ static const struct route routes[] = {
 	  .scopes = SCOPE_CONFIG_READ,
 	  .lane = LANE_ORDINARY,
 	  .handler = get },
+	{ .method = "PATCH",
+	  .path = "/v1/tenants/{tenant_id}/api-keys/{api_key_id}",
+	  .operation_id = "updateApiKey",
+	  .scopes = SCOPE_CONFIG_WRITE,
+	  .lane = LANE_ORDINARY,
+	  .body = BODY_PATCH,
+	  .write = true,
+	  .handler = patch },
+	{ .method = "DELETE",
+	  .path = "/v1/tenants/{tenant_id}/api-keys/{api_key_id}",
+	  .operation_id = "deleteApiKey",
+	  .scopes = SCOPE_CONFIG_WRITE,
+	  .lane = LANE_ORDINARY,
+	  .write = true,
+	  .handler = delete },
 	{ .method = NULL },
 };
 

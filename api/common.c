@@ -7,39 +7,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "kinds.h"
 #include "trace.h"
 
 /* --- references --------------------------------------------------------------------------------- */
 
-/* $2 is a reference as it came. An index serves each side of the OR. */
-#define FIND(table) "SELECT id FROM " table " WHERE tenant_id = $1 AND id = ref_id($2)"
-#define FIND_EXTERNAL(table) \
-	"SELECT id FROM " table \
-	" WHERE tenant_id = $1 AND (id = ref_id($2) OR external_id = ref_external($2))"
-
-static const struct {
-	const char *noun;
-	const char *parameter; /* its name in paths */
-	struct db_stmt find;   /* no SQL: there is none */
-} kinds[] = {
-	[KIND_API_KEY] = { "API key", "api_key_id", { "find_api_key", FIND("api_keys"), 2 } },
-	[KIND_ADDRESS] = { "address",
-			   "address_id",
-			   { "find_address", FIND_EXTERNAL("addresses"), 2 } },
-	[KIND_SITE] = { "site", "site_id", { "find_site", FIND_EXTERNAL("sites"), 2 } },
-	[KIND_NUMBER] = { "phone number",
-			  "number_id",
-			  { "find_number",
-			    "SELECT id FROM phone_numbers WHERE tenant_id = $1 AND (id = ref_id($2) OR number = $2)",
-			    2 } },
-	[KIND_POOL] = { "pool", "pool_id", { "find_pool", FIND_EXTERNAL("pools"), 2 } },
-	[KIND_USER] = { "user", "user_id", { "find_user", FIND_EXTERNAL("users"), 2 } },
-	[KIND_WEBHOOK_ENDPOINT] = { "webhook endpoint",
-				    "webhook_endpoint_id",
-				    { "find_webhook_endpoint", FIND("webhook_endpoints"), 2 } },
-	[KIND_LEASE] = { "lease", "lease_id", { "find_lease", FIND("leases"), 2 } },
-	[KIND_POLICY] = { "policy", "policy_id", { NULL, NULL, 0 } },
-};
+const char *common_type(enum kind kind)
+{
+	return kinds[kind].type;
+}
 
 /* *id stays NULL where the tenant has no such resource. */
 static enum err find(struct request *req, enum kind kind, const char *ref, const char **id)
@@ -50,7 +26,7 @@ static enum err find(struct request *req, enum kind kind, const char *ref, const
 
 	*id = NULL;
 	/* What is no reference at all need not be asked for, and may not be valid UTF-8. */
-	if (!kinds[kind].find.sql || !(is_reference(ref) || (kind == KIND_NUMBER && is_e164(ref))))
+	if (!is_reference(ref) && !(kind == KIND_NUMBER && is_e164(ref)))
 		return ERR_OK;
 	e = db_exec(req->db, req->arena, &kinds[kind].find, params, &rows);
 	if (e == ERR_OK && db_rows(rows) > 0)
@@ -114,7 +90,9 @@ enum err reply_resource(struct request *req, int status, const char *version, co
 		if (!etag)
 			return ERR_INTERNAL;
 	}
-	if (status == 200 && etag && req->if_none_match && none_match(req->if_none_match, etag)) {
+	/* Of a read: a change has been made, whatever the client has seen. */
+	if (strcmp(req->route->method, "GET") == 0 && etag && req->if_none_match &&
+	    none_match(req->if_none_match, etag)) {
 		req->reply.status = 304;
 		req->reply.body = "";
 	} else {
@@ -181,6 +159,9 @@ enum err common_insert(struct request *req, const struct db_stmt *stmt, const ch
 	};
 	const enum err e = db_exec(req->db, req->arena, stmt, params, row);
 
+	/* What it refers to was there when it was looked up: look again. */
+	if (e == ERR_UNKNOWN_REFERENCE)
+		return ERR_RETRY;
 	if (e != ERR_ALREADY_EXISTS)
 		return e;
 	for (size_t i = 0; i < LENGTH(conflicts); i++)
@@ -190,15 +171,51 @@ enum err common_insert(struct request *req, const struct db_stmt *stmt, const ch
 	return e;
 }
 
-enum err config_changed(struct request *req)
+/* What is written in the tenant that is being made has no tenant in its path. */
+static const char *tenant_of(const struct request *req, enum kind kind, const char *id)
+{
+	return kind == KIND_TENANT ? id : req->tenant;
+}
+
+static enum err audit(struct request *req, enum kind kind, const char *id, enum change change)
+{
+	static const char *const actions[] = {
+		[CHANGE_CREATED] = "created",
+		[CHANGE_UPDATED] = "updated",
+		[CHANGE_DELETED] = "deleted",
+	};
+	static const struct db_stmt insert = {
+		"audit",
+		"INSERT INTO audit_entries (tenant_id, id, key_id, action, resource_type, resource_id)"
+		" VALUES ($1, uuid7_ordered(), $2, $3, $4, $5)",
+		5
+	};
+	const char *const params[] = { tenant_of(req, kind, id),
+				       *req->who.key_id ? req->who.key_id : NULL, actions[change],
+				       kinds[kind].type, id };
+
+	return db_exec(req->db, req->arena, &insert, params, NULL);
+}
+
+enum err common_changed(struct request *req, enum kind kind, const char *id, enum change change)
 {
 	static const struct db_stmt raise = {
 		"config_changed",
-		"UPDATE tenants SET config_version = config_version + 1 WHERE id = $1", 1
+		"UPDATE tenants SET config_version = config_version + 1 WHERE id = $1 RETURNING true",
+		1
 	};
 	const char *const params[] = { req->tenant };
+	struct db_result *raised;
+	enum err e = audit(req, kind, id, change);
 
-	return db_exec(req->db, req->arena, &raise, params, NULL);
+	/* A user has a version of its own, and a new or a deleted tenant none to raise. */
+	if (e != ERR_OK || (kind == KIND_USER && change != CHANGE_CREATED) ||
+	    (kind == KIND_TENANT && change != CHANGE_UPDATED))
+		return e;
+	e = db_exec(req->db, req->arena, &raise, params, &raised);
+	if (e == ERR_OK && db_rows(raised) == 0) /* the tenant was deleted meanwhile */
+		return fail(req, ERR_NOT_FOUND, "There is no such tenant.");
+	return e;
 }
 
 /* The collection of the route, with its tenant, and the id. */
@@ -214,11 +231,11 @@ static const char *location_of(struct request *req, const char *id)
 			    at + strlen(parameter), id);
 }
 
-enum err common_created(struct request *req, const char *id, const char *version, const char *json)
+enum err common_created(struct request *req, enum kind kind, const char *id, const char *version,
+			const char *json)
 {
 	const char *location = location_of(req, id);
-	/* A new tenant has no version to raise. */
-	const enum err e = req->tenant[0] ? config_changed(req) : ERR_OK;
+	const enum err e = common_changed(req, kind, id, CHANGE_CREATED);
 
 	if (e != ERR_OK)
 		return e;
@@ -227,15 +244,15 @@ enum err common_created(struct request *req, const char *id, const char *version
 	return reply_resource(req, 201, version, json, location);
 }
 
-enum err common_create(struct request *req, const struct db_stmt *insert, const char *const *params,
-		       const char *id)
+enum err common_create(struct request *req, enum kind kind, const struct db_stmt *insert,
+		       const char *const *params, const char *id)
 {
 	struct db_result *row;
 	const enum err e = common_insert(req, insert, params, &row);
 
 	if (e != ERR_OK)
 		return e;
-	return common_created(req, id, db_value(row, 0, 0), db_value(row, 0, 1));
+	return common_created(req, kind, id, db_value(row, 0, 0), db_value(row, 0, 1));
 }
 
 bool key_has(const struct request *req, uint32_t scope)
@@ -295,6 +312,10 @@ static enum err filter_value(struct request *req, const struct filter *f, const 
 			return ERR_OK;
 		return fail_member(req, ERR_INVALID_QUERY, f->name,
 				   "must be an E.164 number; + is sent as %%2B");
+	case FILTER_UUID:
+		if (is_uuid(*value))
+			return ERR_OK;
+		return fail_member(req, ERR_INVALID_QUERY, f->name, "must be an id");
 	case FILTER_TIME:
 		if (is_time(*value))
 			return ERR_OK;

@@ -2,12 +2,12 @@
  * What the files of api/ share. A handler of the ordinary lane is straight-line code:
  *
  *	fields_parse()       the body, into p[2..]: the parameters of the INSERT (p[0] tenant, p[1] id)
- *	common_reference()   each member that names another resource
+ *	check()              references and rules, the same for a new resource and a changed one
  *	common_insert()      INSERT ... RETURNING version, json
- *	common_created()     201
+ *	common_created()     audit entry, config_version, 201
  *
- * common_get() and common_list() are whole handlers. Everything runs on the worker of the request,
- * inside its transaction; memory is the request's arena.
+ * common_get(), common_list(), common_patch() and common_delete() are whole handlers. Everything runs
+ * on the worker of the request, inside its transaction; memory is the request's arena.
  */
 #ifndef SB_COMMON_H
 #define SB_COMMON_H
@@ -35,8 +35,15 @@ enum kind {
 	KIND_USER,
 	KIND_WEBHOOK_ENDPOINT,
 	KIND_LEASE,
-	KIND_POLICY, /* there is none yet: every reference is unknown */
+	KIND_POLICY,
+	KIND_DIAL_RULE,
+	KIND_CARRIER_ROUTE,
+	KIND_NOTIFICATION_RECIPIENT,
+	KIND_TENANT,
 };
+
+/* "phone_number": what references of a problem and audit entries call a resource. */
+const char *common_type(enum kind);
 
 /* The resource that the path names: *id is its uuid. ERR_NOT_FOUND. */
 enum err common_path(struct request *, enum kind, const char **id);
@@ -68,19 +75,69 @@ enum err common_get(struct request *, enum kind, const struct db_stmt *select);
 enum err common_insert(struct request *, const struct db_stmt *, const char *const *params,
 		       struct db_result **row);
 
-/* The last statement of every write of configuration: decisions made on what was before are made
-   again (place_call compares the version at commit). */
-enum err config_changed(struct request *);
+/* What was done to a resource, as audit entries say it. */
+enum change {
+	CHANGE_CREATED,
+	CHANGE_UPDATED,
+	CHANGE_DELETED,
+};
 
-/* config_changed(), then 201 with Location: the route's collection and id. */
-enum err common_created(struct request *, const char *id, const char *version, const char *json);
+/* The last call of every write of configuration: writes the audit entry and raises the tenant's
+   config_version, so that decisions made on what was before are made again (place_call compares the
+   version at commit). A user that is changed or deleted has a version of its own instead. */
+enum err common_changed(struct request *, enum kind, const char *id, enum change);
+
+/* common_changed(), then 201 with Location: the route's collection and id. */
+enum err common_created(struct request *, enum kind, const char *id, const char *version,
+			const char *json);
 
 /* common_insert() of (version, json), then common_created(). */
-enum err common_create(struct request *, const struct db_stmt *insert, const char *const *params,
-		       const char *id);
+enum err common_create(struct request *, enum kind, const struct db_stmt *insert,
+		       const char *const *params, const char *id);
 
 /* May the key do what needs this scope? The operator may do everything that a tenant's key can. */
 bool key_has(const struct request *, uint32_t scope);
+
+/* --- changing and deleting -------------------------------------------------------------------- */
+
+/* How a resource of the path is changed and deleted; one static const a file. Parameters of every
+   statement begin with $1 tenant, $2 id. */
+struct editing {
+	enum kind kind;
+	const struct field *fields; /* of the body that creates it */
+	struct db_stmt get;	    /* (version, json): that of common_get() */
+	/* $3.. the values of `fields`, in their order; sets version = version + 1, updated_at = now();
+	   returns (version, json) */
+	struct db_stmt update;
+	/* References of p[2..] become ids, then the rules that more than one member or resource has a
+	   part in. req->json is the whole body (of a change: merged). before: the values as stored, in
+	   p's layout; NULL: it is created. NULL: nothing to check. */
+	enum err (*check)(struct request *, const char **p, const char *const *before);
+	/* (type, id) of what refers to it, LIMIT 20; no SQL: nothing can. */
+	struct db_stmt references;
+	/* Before the references are asked for: locks whatever must not move. NULL: nothing. */
+	enum err (*before_delete)(struct request *, const char *id);
+	/* In its place: the statements that delete it. NULL: one DELETE. */
+	enum err (*delete)(struct request *, const char *id);
+};
+
+/* PATCH, RFC 7396: the row is locked, If-Match compared, the patch merged into what GET answers, and
+   the whole held against the table and check(). What changes nothing is answered as it is: no new
+   version, no audit entry. A member that is null is as if it had not been sent at creation. */
+enum err common_patch(struct request *, const struct editing *);
+
+/* DELETE: 204; 409 in_use with `references` where something refers to it; If-Match as above. */
+enum err common_delete(struct request *, const struct editing *);
+
+/* before_delete of what calls know: from here to the end of the transaction no call of the tenant is
+   placed, and those that were can be seen. */
+enum err common_hold_calls(struct request *, const char *id);
+
+/* If-Match (RFC 9110 13.1.1, strong comparison) against the version of a locked row. */
+enum err common_if_match(struct request *, const char *version);
+
+/* 409 in_use with these rows (type, id) as `references`, at most 20 of them. detail: a sentence. */
+enum err common_in_use(struct request *, const struct db_result *rows, const char *detail);
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
@@ -92,6 +149,7 @@ enum filter_type {
 	FILTER_CHOICE,	  /* one of `choices`, separated by '|' */
 	FILTER_E164,
 	FILTER_TIME,
+	FILTER_UUID,
 	FILTER_PATH, /* no query parameter: the `kind` that the path names */
 };
 

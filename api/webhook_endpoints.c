@@ -71,6 +71,56 @@ static enum err make_secret(struct request *req, const char *id, const char **se
 	return *sealed ? ERR_OK : ERR_INTERNAL;
 }
 
+static enum err check(struct request *req, const char **p, const char *const *before)
+{
+	const char *rule = outbound_check_url(req->app->config, p[URL]);
+
+	(void)before;
+	return rule ? fail_member(req, ERR_INVALID_VALUE, "/url", "%s", rule) : ERR_OK;
+}
+
+/* What is still to be delivered. In their order, as everybody who locks several. */
+static enum err delete_endpoint(struct request *req, const char *id)
+{
+	static const struct db_stmt remove = {
+		"delete_webhook_endpoint",
+		"DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2", 2
+	};
+	static const struct db_stmt drop_deliveries = {
+		"drop_deliveries",
+		"UPDATE webhook_deliveries d SET state = 'failed', claimed_by = NULL, finished_at = now(),"
+		" last_error = 'the endpoint was deleted'"
+		" WHERE d.tenant_id = $1 AND d.id IN (SELECT x.id FROM webhook_deliveries x"
+		" WHERE x.tenant_id = $1 AND x.endpoint_id = $2 AND x.state = 'pending'"
+		" ORDER BY x.id FOR NO KEY UPDATE)",
+		2
+	};
+	const char *const p[] = { req->tenant, id };
+	const enum err e = db_exec(req->db, req->arena, &remove, p, NULL);
+
+	return e == ERR_OK ? db_exec(req->db, req->arena, &drop_deliveries, p, NULL) : e;
+}
+
+static const struct editing editing = {
+	.kind = KIND_WEBHOOK_ENDPOINT,
+	.fields = fields,
+	.get = { "get_webhook_endpoint",
+		 "SELECT w.version, " ENDPOINT_JSON
+		 " FROM webhook_endpoints w WHERE w.tenant_id = $1 AND w.id = $2",
+		 2 },
+	/* One that is enabled again starts with a clean sheet. */
+	.update = { "update_webhook_endpoint",
+		    "UPDATE webhook_endpoints w SET url = $3, description = $4, event_types = $5,"
+		    " payload_format = $6, detail = $7, enabled = $8,"
+		    " disabled_reason = CASE WHEN $8 THEN NULL ELSE w.disabled_reason END,"
+		    " failing_since = CASE WHEN $8 THEN NULL ELSE w.failing_since END,"
+		    " version = w.version + 1, updated_at = now()"
+		    " WHERE w.tenant_id = $1 AND w.id = $2 RETURNING w.version, " ENDPOINT_JSON,
+		    8 },
+	.check = check,
+	.delete = delete_endpoint,
+};
+
 static enum err create(struct request *req)
 {
 	static const struct db_stmt insert = {
@@ -82,21 +132,17 @@ static enum err create(struct request *req)
 	};
 	char id[UUID_TEXT];
 	const char *p[2 + LENGTH(fields)] = { req->tenant, id };
-	const char *secret, *rule;
+	const char *secret;
 	struct db_result *row;
 	enum err e;
 
 	id_v7(id);
-	e = fields_parse(req, fields, req->json, "", p + 2);
-	if (e != ERR_OK)
-		return e;
-	rule = outbound_check_url(req->app->config, p[URL]);
-	if (rule)
-		return fail_member(req, ERR_INVALID_VALUE, "/url", "%s", rule);
-	if ((e = make_secret(req, id, &secret, &p[SECRET_SEALED])) != ERR_OK ||
+	if ((e = fields_parse(req, fields, req->json, "", p + 2)) != ERR_OK ||
+	    (e = check(req, p, NULL)) != ERR_OK ||
+	    (e = make_secret(req, id, &secret, &p[SECRET_SEALED])) != ERR_OK ||
 	    (e = common_insert(req, &insert, p, &row)) != ERR_OK)
 		return e;
-	return common_created(req, id, db_value(row, 0, 0),
+	return common_created(req, KIND_WEBHOOK_ENDPOINT, id, db_value(row, 0, 0),
 			      json_with(req, db_value(row, 0, 1), "secret", secret));
 }
 
@@ -115,38 +161,15 @@ static enum err list(struct request *req)
 
 static enum err get(struct request *req)
 {
-	static const struct db_stmt select = { "get_webhook_endpoint",
-					       "SELECT w.version, " ENDPOINT_JSON
-					       " FROM webhook_endpoints w"
-					       " WHERE w.tenant_id = $1 AND w.id = $2",
-					       2 };
-
-	return common_get(req, KIND_WEBHOOK_ENDPOINT, &select);
+	return common_get(req, KIND_WEBHOOK_ENDPOINT, &editing.get);
 }
 
-static enum err delete (struct request *req) {
-	static const struct db_stmt
-		delete_endpoint = { "delete_webhook_endpoint",
-				    "DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2",
-				    2 };
-	/* In their order, as everybody who locks several. */
-	static const struct db_stmt
-		drop_deliveries = { "drop_deliveries",
-				    "UPDATE webhook_deliveries d SET state = 'failed', claimed_by = NULL, finished_at = now(),"
-				    " last_error = 'the endpoint was deleted'"
-				    " WHERE d.tenant_id = $1 AND d.id IN (SELECT x.id FROM webhook_deliveries x"
-				    " WHERE x.tenant_id = $1 AND x.endpoint_id = $2 AND x.state = 'pending'"
-				    " ORDER BY x.id FOR NO KEY UPDATE)",
-				    2 };
-	const char * p[] = { req->tenant, NULL };
-	enum err e;
-
-	if ((e = common_path(req, KIND_WEBHOOK_ENDPOINT, &p[1])) != ERR_OK ||
-	    (e = db_exec(req->db, req->arena, &delete_endpoint, p, NULL)) != ERR_OK ||
-	    (e = db_exec(req->db, req->arena, &drop_deliveries, p, NULL)) != ERR_OK ||
-	    (e = config_changed(req)) != ERR_OK) return e;
-	return reply_nothing(req);
+static enum err patch(struct request *req)
+{
+	return common_patch(req, &editing);
 }
+
+static enum err delete (struct request *req) { return common_delete(req, &editing); }
 
 static const struct route routes[] = {
 	{ .method = "POST",
@@ -170,6 +193,14 @@ static const struct route routes[] = {
 	  .scopes = SCOPE_WEBHOOKS_MANAGE,
 	  .lane = LANE_ORDINARY,
 	  .handler = get },
+	{ .method = "PATCH",
+	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints/{webhook_endpoint_id}",
+	  .operation_id = "updateWebhookEndpoint",
+	  .scopes = SCOPE_WEBHOOKS_MANAGE,
+	  .lane = LANE_ORDINARY,
+	  .body = BODY_PATCH,
+	  .write = true,
+	  .handler = patch },
 	{ .method = "DELETE",
 	  .path = "/v1/tenants/{tenant_id}/webhook-endpoints/{webhook_endpoint_id}",
 	  .operation_id = "deleteWebhookEndpoint",

@@ -10,7 +10,7 @@
 
 #define DB_STALL_MS 200	      /* no answer from the server at all for so long: it is given up */
 #define DB_ASK_MS 60	      /* after so long the health thread is asked for a second opinion */
-#define DB_MAX_STATEMENTS 256 /* prepared on one connection; a power of two */
+#define DB_MAX_STATEMENTS 512 /* prepared on one connection; a power of two */
 
 struct db {
 	PGconn *conn; /* NULL: not connected */

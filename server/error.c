@@ -48,6 +48,11 @@ static const struct err_info table[ERR_COUNT] = {
 		"The number that was called is not registered here, or not with this tenant." },
 	[ERR_NOT_AN_EMERGENCY_NUMBER] = { 422, "not_an_emergency_number", "Not an emergency number",
 		"What was dialled is no emergency number of the region; `emergency_numbers` lists those." },
+	[ERR_PATTERN_CONFLICT] = { 422, "pattern_conflict", "Pattern conflict",
+		"A custom pattern matches an emergency or test number of the region, or an extension; "
+		"`detail` names it. Choose another." },
+	[ERR_TRANSLATION_REQUIRED] = { 422, "translation_required", "Translation required",
+		"What the rule dials goes out to the PSTN, which does not know the pattern. Give a translation." },
 	[ERR_IN_USE] = { 409, "in_use", "In use",
 		"Other resources still refer to it; `references` lists them. Change those first." },
 	[ERR_INVALID_STATE] = { 409, "invalid_state", "Invalid state",

@@ -8,6 +8,7 @@ struct parse {
 	struct request *req;
 	enum err first; /* of the rules that were broken */
 	bool no_memory;
+	bool patch; /* of a merge patch: nothing is required, and null removes */
 };
 
 /* Records what is wrong with a member; the value of it is NULL, for no value was taken. */
@@ -200,12 +201,18 @@ static json_t *take_number(struct parse *p, const struct field *row, json_t *val
 {
 	const char *kind = row->type == F_INTEGER ? "an integer" : "a number";
 	double number = json_number_value(value);
+	/* 2.0 is an integer in JSON Schema. */
+	const bool whole =
+		json_is_integer(value) || (json_is_real(value) && number > -9e15 && number < 9e15 &&
+					   number == (double)(json_int_t)number);
 
-	if (row->type == F_INTEGER ? !json_is_integer(value) : !json_is_number(value))
+	if (row->type == F_INTEGER ? !whole : !json_is_number(value))
 		return wrong(p, ERR_INVALID_VALUE, pointer, "must be %s", kind);
 	if (row->min < row->max && (number < row->min || number > row->max))
 		return wrong(p, ERR_INVALID_VALUE, pointer, "must be %s from %.15g to %.15g", kind,
 			     row->min, row->max);
+	if (row->type == F_INTEGER && json_is_real(value))
+		return kept(p, json_integer((json_int_t)number));
 	return json_incref(value);
 }
 
@@ -327,7 +334,7 @@ static json_t *take_member(struct parse *p, const struct field *row, const json_
 		return wrong(p, ERR_READ_ONLY, pointer, "is read-only");
 	if (value != NULL)
 		return take(p, row, value, pointer);
-	if (row->flags & FIELD_REQUIRED)
+	if (row->flags & FIELD_REQUIRED && !p->patch)
 		return wrong(p, ERR_REQUIRED, pointer, "is required");
 	return NULL;
 }
@@ -387,6 +394,7 @@ static json_t *take_object(struct parse *p, const struct field *table, const jso
 static json_t *take_array(struct parse *p, const struct field *row, json_t *array,
 			  const char *pointer)
 {
+	const bool patch = p->patch;
 	json_t *whole, *item;
 	size_t index;
 
@@ -395,6 +403,7 @@ static json_t *take_array(struct parse *p, const struct field *row, json_t *arra
 	whole = kept(p, json_array());
 	if (whole == NULL)
 		return NULL;
+	p->patch = false; /* an array is replaced as a whole */
 	json_array_foreach (array, index, item) {
 		json_t *value = take(p, row->fields, item, child_at(p, pointer, index));
 
@@ -403,6 +412,7 @@ static json_t *take_array(struct parse *p, const struct field *row, json_t *arra
 		if (p->req->n_errors == MAX_ERRORS)
 			break;
 	}
+	p->patch = patch;
 	return whole;
 }
 
@@ -410,7 +420,7 @@ static json_t *take_array(struct parse *p, const struct field *row, json_t *arra
 static json_t *take(struct parse *p, const struct field *row, json_t *value, const char *pointer)
 {
 	if (json_is_null(value)) {
-		if (row->flags & FIELD_NULLABLE)
+		if (row->flags & FIELD_NULLABLE || (p->patch && !(row->flags & FIELD_REQUIRED)))
 			return json_incref(value);
 		return wrong(p, ERR_INVALID_VALUE, pointer, "must not be null");
 	}
@@ -446,6 +456,16 @@ enum err fields_parse(struct request *req, const struct field *table, const json
 			values[i] = as_parameter(&p, &table[i], value);
 		json_decref(value);
 	}
+	if (p.no_memory)
+		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
+	return p.first;
+}
+
+enum err fields_check_patch(struct request *req, const struct field *table, const json_t *patch)
+{
+	struct parse p = { .req = req, .patch = true };
+
+	json_decref(take_object(&p, table, patch, ""));
 	if (p.no_memory)
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
 	return p.first;

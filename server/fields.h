@@ -57,6 +57,11 @@ struct field {
 enum err fields_parse(struct request *, const struct field *table, const json_t *object,
 		      const char *prefix, const char **values);
 
+/* The same for a merge patch (RFC 7396) of such an object: no member is required, null stands for
+   "remove" wherever the member is not required, arrays are whole. No values come out: the merged
+   object is what is to be parsed. */
+enum err fields_check_patch(struct request *, const struct field *table, const json_t *patch);
+
 /* The single checks, for lenient parsing and path segments. */
 bool is_e164(const char *s);
 bool is_region(const char *s);

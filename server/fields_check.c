@@ -107,13 +107,21 @@ bool is_language(const char *s)
 	return *s == '\0';
 }
 
+/* The characters of a URI, each % with two hex digits behind it (RFC 3986 2). */
+static bool has_uri_characters(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s <= ' ' || *s > '~' || strchr("\"<>\\^`{|}", *s) != NULL)
+			return false;
+		if (*s == '%' && (text_hex_digit(s[1]) < 0 || text_hex_digit(s[2]) < 0))
+			return false;
+	}
+	return true;
+}
+
 bool is_url(const char *s)
 {
-	size_t n = 0;
-
-	while (s[n] > ' ' && s[n] <= '~')
-		n++;
-	if (s[n] != '\0' || n > 2048)
+	if (strlen(s) > 2048 || !has_uri_characters(s))
 		return false;
 	if (strncasecmp(s, "https://", 8) == 0)
 		s += 8;

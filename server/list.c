@@ -95,24 +95,34 @@ enum err list_begin(struct request *req, const char *const *filters, struct page
 	return e != ERR_OK ? e : take_token(req, filters, page);
 }
 
+enum err list_token(struct request *req, const char *const *filters, const char *last,
+		    const char **token)
+{
+	char *mark, *text;
+	const enum err e = list_mark(req, filters, &mark);
+
+	if (e != ERR_OK)
+		return e;
+	text = arena_printf(req->arena, "%s.%s", last, mark);
+	*token = text == NULL ? NULL : crypto_base64url(req->arena, text, strlen(text));
+	return *token == NULL ? ERR_UNAVAILABLE : ERR_OK;
+}
+
 /* `,"next_page_token":"..."`, or nothing where the list ends. */
 static enum err token_member(struct request *req, const char *const *filters,
 			     const struct page *page, const struct db_result *rows,
 			     const char **member)
 {
-	char *mark, *text, *token;
+	const char *token;
 	enum err e;
 
 	*member = "";
 	if (db_rows(rows) <= page->size)
 		return ERR_OK;
-	e = list_mark(req, filters, &mark);
+	e = list_token(req, filters, db_value(rows, page->size - 1, 0), &token);
 	if (e != ERR_OK)
 		return e;
-	text = arena_printf(req->arena, "%s.%s", db_value(rows, page->size - 1, 0), mark);
-	token = text == NULL ? NULL : crypto_base64url(req->arena, text, strlen(text));
-	*member = token == NULL ? NULL
-				: arena_printf(req->arena, ",\"next_page_token\":\"%s\"", token);
+	*member = arena_printf(req->arena, ",\"next_page_token\":\"%s\"", token);
 	return *member == NULL ? ERR_UNAVAILABLE : ERR_OK;
 }
 

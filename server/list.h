@@ -22,5 +22,8 @@ enum err list_begin(struct request *, const char *const *filters, struct page *)
 struct db_result;
 enum err list_reply(struct request *, const char *const *filters, const struct page *,
 		    const struct db_result *rows);
+/* The next_page_token of a page whose last item has this id, for a list that makes its own reply. */
+enum err list_token(struct request *, const char *const *filters, const char *last,
+		    const char **token);
 
 #endif

@@ -248,11 +248,11 @@ static void release_json(void *json)
 	json_decref(json);
 }
 
-static enum err keep_json(struct request *req, json_t *json)
+static enum err keep_json(struct request *req, json_t *json, json_t **kept)
 {
 	if (json == NULL || !arena_defer(req->arena, release_json, json))
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
-	req->json = json;
+	*kept = json;
 	return ERR_OK;
 }
 
@@ -282,20 +282,20 @@ static bool too_deep(const char *text, size_t length)
 	return false;
 }
 
-static enum err explain(struct request *req, const json_error_t *error)
+static enum err explain(struct request *req, const char *text, const json_error_t *error)
 {
 	static const struct {
 		enum json_error_code code;
 		const char *what;
 	} reasons[] = {
-		{ json_error_premature_end_of_input, "The body ends too early" },
-		{ json_error_end_of_input_expected, "Something follows the end of the object" },
-		{ json_error_invalid_utf8, "The body is not UTF-8" },
-		{ json_error_null_character, "A string has the character U+0000" },
-		{ json_error_null_byte_in_key, "A name has the character U+0000" },
-		{ json_error_numeric_overflow, "A number is too large" },
+		{ json_error_premature_end_of_input, "ends too early" },
+		{ json_error_end_of_input_expected, "goes on after the end of the object" },
+		{ json_error_invalid_utf8, "is not UTF-8" },
+		{ json_error_null_character, "has a string with the character U+0000" },
+		{ json_error_null_byte_in_key, "has a name with the character U+0000" },
+		{ json_error_numeric_overflow, "has a number that is too large" },
 	};
-	const char *what = "The body is not JSON";
+	const char *what = "is not JSON";
 
 	if (json_error_code(error) == json_error_out_of_memory)
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
@@ -306,7 +306,7 @@ static enum err explain(struct request *req, const json_error_t *error)
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (json_error_code(error) == reasons[i].code)
 			what = reasons[i].what;
-	return fail(req, ERR_INVALID_JSON, "%s: line %d, column %d.", what, error->line,
+	return fail(req, ERR_INVALID_JSON, "%s %s: line %d, column %d.", text, what, error->line,
 		    error->column);
 }
 
@@ -321,7 +321,7 @@ static enum err load_mended(struct request *req, json_t **json)
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
 	*json = json_loadb(mended.text, mended.length, 0, &error);
 	if (*json == NULL)
-		return explain(req, &error);
+		return explain(req, "The body", &error);
 	(void)fail_member(req, ERR_OK, "", "%s",
 			  mended.what != NULL ? mended.what
 					      : "has a member twice, the last one counts");
@@ -335,33 +335,44 @@ static bool is_lenient(const struct request *req)
 	       (req->route->body == BODY_LENIENT || req->route->body == BODY_LENIENT_OPTIONAL);
 }
 
+static bool begins_object(const char *text, size_t length)
+{
+	size_t blank = 0;
+
+	while (blank < length && text[blank] != '\0' && strchr(" \t\r\n", text[blank]) != NULL)
+		blank++;
+	return blank < length && text[blank] == '{';
+}
+
+enum err request_parse_object(struct request *req, const char *what, const char *text,
+			      size_t length, json_t **json)
+{
+	json_error_t error;
+	json_t *got;
+
+	if (!begins_object(text, length))
+		return fail(req, ERR_INVALID_JSON, "%s must be a JSON object.", what);
+	if (too_deep(text, length))
+		return fail(req, ERR_INVALID_JSON, "%s is nested deeper than %d.", what, MAX_DEPTH);
+	got = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	return got == NULL ? explain(req, what, &error) : keep_json(req, got, json);
+}
+
 enum err request_parse_json(struct request *req, bool optional)
 {
 	const char *body = req->body;
-	bool deep, lenient = is_lenient(req);
-	size_t blank = 0;
-	json_error_t error;
-	json_t *json;
+	json_t *mended = NULL;
+	enum err e;
 
 	if (body == NULL || req->body_length == 0) {
 		if (optional)
-			return keep_json(req, json_object());
+			return keep_json(req, json_object(), &req->json);
 		return fail(req, ERR_INVALID_JSON, "The body is empty; send a JSON object.");
 	}
-	while (blank < req->body_length && strchr(" \t\r\n", body[blank]) != NULL &&
-	       body[blank] != '\0')
-		blank++;
-	if (blank == req->body_length || body[blank] != '{')
-		return fail(req, ERR_INVALID_JSON, "The body must be a JSON object.");
-	deep = too_deep(body, req->body_length);
-	if (deep && !lenient)
-		return fail(req, ERR_INVALID_JSON, "The body is nested deeper than %d.", MAX_DEPTH);
-	json = deep ? NULL : json_loadb(body, req->body_length, JSON_REJECT_DUPLICATES, &error);
-	if (json == NULL) {
-		enum err e = lenient ? load_mended(req, &json) : explain(req, &error);
-
-		if (e != ERR_OK)
-			return e;
-	}
-	return keep_json(req, json);
+	e = request_parse_object(req, "The body", body, req->body_length, &req->json);
+	if (e == ERR_OK || !is_lenient(req) || !begins_object(body, req->body_length))
+		return e;
+	req->detail = NULL;
+	e = load_mended(req, &mended);
+	return e == ERR_OK ? keep_json(req, mended, &req->json) : e;
 }

@@ -18,6 +18,7 @@
 #include "router.h"
 
 struct db;
+struct stream;
 
 #define UUID_TEXT 37 /* 36 characters and NUL */
 #define MAX_QUERY 16
@@ -74,6 +75,7 @@ struct request {
 	bool complete;	/* all of it has been read */
 	enum err early; /* what the loop found: answered in the order of checks */
 	const char *early_detail;
+	struct stream *stream; /* BODY_STREAM: what has arrived; there is no `body` then */
 
 	struct principal who;
 	size_t auth_slot;	/* auth.c: where its look-up stands in the batch */
@@ -91,13 +93,15 @@ struct request {
 	json_t *problem_extra; /* further members of the problem; NULL: none. Borrowed by the arena */
 	struct reply reply;
 
-	int64_t received_ns;  /* monotonic: when its request line was read */
-	bool rerun;	      /* an earlier attempt may have been committed unseen */
-	bool unknown;	      /* ... and its COMMIT was not answered */
-	unsigned stale;	      /* how often its context had moved at commit */
-	bool committed;	      /* it wrote: wake delivery */
-	struct request *next; /* in the queue that it is in */
-	void *connection;     /* the loop's */
+	int64_t received_ns;   /* monotonic: when its request line was read */
+	bool rerun;	       /* an earlier attempt may have been committed unseen */
+	bool unknown;	       /* ... and its COMMIT was not answered */
+	unsigned stale;	       /* how often its context had moved at commit */
+	bool committed;	       /* it wrote: wake delivery */
+	struct request *next;  /* in the queue that it is in */
+	int64_t not_before_ns; /* parked until then (lane.h) */
+	bool checked;	       /* key, body and query were, before it was parked */
+	void *connection;      /* the loop's */
 };
 
 /* `return fail(req, ERR_X, "why ...")`: the one way to refuse. Returns e. */
@@ -130,5 +134,10 @@ enum err request_parse_query(struct request *, const char *const *allowed);
    what is not JSON is refused: anything else that we do not take is left out, and req->errors says so
    with a pointer of "" (for a warning ignored_member). */
 enum err request_parse_json(struct request *, bool optional);
+
+/* The same, strictly, for a text that is not the body but what the caller calls it ("The element").
+   The object belongs to the arena. */
+enum err request_parse_object(struct request *, const char *what, const char *text, size_t length,
+			      json_t **json);
 
 #endif

@@ -38,9 +38,11 @@ enum lane_id {
 enum body_rule {
 	BODY_NONE,     /* a body is ignored */
 	BODY_JSON,     /* application/json, an object */
+	BODY_PATCH,    /* application/merge-patch+json (RFC 7396), an object */
 	BODY_OPTIONAL, /* the same, or none at all */
 	BODY_LENIENT,  /* emergency routes: JSON whatever the content type says */
 	BODY_LENIENT_OPTIONAL,
+	BODY_STREAM, /* worked on while it arrives: JSON lines, or an array (stream.h) */
 };
 
 typedef enum err (*handler_fn)(struct request *);

@@ -1,5 +1,8 @@
 #include "text.h"
 
+#include <string.h>
+#include <strings.h>
+
 size_t text_next(const char *s, uint32_t *point)
 {
 	static const struct {
@@ -109,4 +112,13 @@ uint32_t text_hash(const char *s)
 	for (; *s != '\0'; s++)
 		h = (h ^ (uint8_t)*s) * 16777619u;
 	return h;
+}
+
+bool text_is_media_type(const char *type, const char *wanted)
+{
+	const size_t length = strlen(wanted);
+
+	if (!type || strncasecmp(type, wanted, length))
+		return false;
+	return type[length] == '\0' || type[length] == ';' || type[length] == ' ';
 }

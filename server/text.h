@@ -32,4 +32,7 @@ uint32_t text_hash(const char *s);
 /* 0-15, or -1: no hexadecimal digit. */
 int text_hex_digit(char c);
 
+/* Is a Content-Type (NULL: none) this media type, with any parameters? */
+bool text_is_media_type(const char *content_type, const char *wanted);
+
 #endif

@@ -26,7 +26,8 @@ const keyWith = async (scopes, body = {}) => t.create('api-keys', { name: unique
 const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => enc(ids[name] ?? UNKNOWN));
 const send = (operation, ids, options) =>
 	call(w.servers[0], operation.method, fill(operation.path, ids), {
-		...(['POST', 'PUT'].includes(operation.method) && { body: {} }),
+		...(['POST', 'PUT', 'PATCH'].includes(operation.method) && { body: {} }),
+		...(operation.method === 'PATCH' && { type: 'application/merge-patch+json' }),
 		...options,
 	});
 
@@ -99,7 +100,7 @@ test('each operation needs its scope, or one of its scopes: 403 without, and no 
 
 test('only the operator key reaches tenants as a whole', async () => {
 	for (const operation of guarded.filter((o) => o.scope === 'operator'))
-		assert.equal((await send(operation, {}, { key: t.key })).status, 403, operation.operationId);
+		assert.equal((await send(operation, { tenant_id: t.id }, { key: t.key })).status, 403, operation.operationId);
 	assert.equal((await w.asOperator('GET', '/v1/tenants')).status, 200);
 	assert.equal((await w.asOperator('GET', `/v1/tenants/${enc(`ext:${t.resource.external_id}`)}`)).status, 404, 'there is no ext:null');
 	assert.equal((await w.asOperator('GET', `${t.path}/users`)).status, 200, 'and what belongs to each');
@@ -108,6 +109,14 @@ test('only the operator key reaches tenants as a whole', async () => {
 
 test('registering a number needs numbers:write, by whatever way it comes', async () => {
 	const { key } = await keyWith(['config:read', 'config:write']);
+	// Nor does the refusal tell whether somebody else has the number.
+	const asked = await Promise.all(
+		[w.number(), other.numbers[0]].map((number) => t.call('POST', `/pools/${t.homePool.id}/numbers`, { key, body: { numbers: [number] } })),
+	);
+	assert.deepEqual(
+		asked.map(({ status, body }) => [status, body.errors]),
+		Array(2).fill([403, asked[0].body.errors]),
+	);
 	const refused = [
 		await t.call('POST', `/pools/${t.homePool.id}/numbers`, { key, body: { numbers: [w.number()] } }),
 		await t.call('POST', '/sites', {
@@ -151,15 +160,7 @@ test('a key gives only scopes that it has; the key itself is shown once', async 
 
 // --- the wall
 
-const variable = ['x-request-id', 'traceparent', 'date', 'content-length'];
-// All of a reply that may not differ, as text. The path is what was asked, so it differs.
-function bare(reply) {
-	const headers = Object.entries(reply.headers)
-		.filter(([name]) => !variable.includes(name))
-		.sort();
-	return JSON.stringify([reply.status, headers, { ...reply.body, request_id: '', instance: '' }]);
-}
-
+// What every route says to another tenant's ids: walls.test.mjs.
 const theirs = () => ({
 	tenant_id: other.id,
 	api_key_id: other.apiKey.id,
@@ -172,67 +173,6 @@ const theirs = () => ({
 	emergency_call_id: placed.id,
 	lease_id: placed.lease.id,
 	callback_resolution_id: resolution.id,
-});
-
-test("another tenant's tenant answers like one that does not exist, byte for byte, on every route", async () => {
-	for (const operation of guarded.filter((o) => o.path.includes('{tenant_id}'))) {
-		const foreign = await send(operation, theirs(), { key: t.key });
-		const unknown = await send(operation, { ...theirs(), tenant_id: UNKNOWN }, { key: t.key });
-		const never = await send(operation, { ...theirs(), tenant_id: 'ext:nobody' }, { key: t.key });
-		assert.equal(foreign.status, 404, operation.operationId);
-		assert.equal(bare(foreign), bare(unknown), operation.operationId);
-		assert.equal(bare(foreign), bare(never), operation.operationId);
-	}
-});
-
-test("another tenant's resource below one's own tenant answers like one that does not exist, byte for byte", async () => {
-	const bodies = { putPresence: { availability: 'busy' }, addPoolNumbers: { numbers: ['+14255550000'] } };
-	const byId = guarded.filter((o) => o.path.split('{').length > (o.path.includes('{tenant_id}') ? 2 : 1));
-	assert.ok(byId.length > 10);
-	for (const operation of byId) {
-		const options = { key: t.key, ...(bodies[operation.operationId] && { body: bodies[operation.operationId] }) };
-		const foreign = await send(operation, { ...theirs(), tenant_id: t.id }, options);
-		const unknown = await send(operation, { tenant_id: t.id, number_id: '+14250000009' }, options);
-		assert.equal(foreign.status, 404, `${operation.operationId}: ${foreign.text}`);
-		assert.equal(bare(foreign), bare(unknown), operation.operationId);
-	}
-	assert.equal((await t.call('GET', `/emergency-calls/${enc('ext:theirs')}`)).status, 404);
-	const untouched = await other.get(`/emergency-calls/${placed.id}`);
-	assert.deepEqual(untouched, placed, 'and nothing happened to them');
-	assert.equal((await other.presence(other.agent)).base_availability, 'unknown');
-	assert.equal((await other.get(`/webhook-endpoints/${hooked.id}`)).id, hooked.id);
-});
-
-test("a reference to another tenant's resource is unknown, like any", async () => {
-	const user = { display_name: 'x', site_id: t.home.id };
-	const site = { name: 'x', region: 'US', address_id: t.homeAddress.id };
-	const pool = { site_id: t.home.id, name: 'x', region: 'US', number_type: 'native' };
-	const number = { number_type: 'native', region: 'US', usage: 'user' };
-	const attempts = [
-		['/users', { ...user, site_id: other.home.id }, { ...user, site_id: UNKNOWN }],
-		['/users', { ...user, address_id: other.homeAddress.id }, { ...user, address_id: UNKNOWN }],
-		['/users', { ...user, number_id: other.numbers[0] }, { ...user, number_id: '+14250000009' }],
-		['/sites', { ...site, address_id: other.homeAddress.id }, { ...site, address_id: UNKNOWN }],
-		['/pools', { ...pool, site_id: other.home.id }, { ...pool, site_id: UNKNOWN }],
-		[
-			'/phone-numbers',
-			{ ...number, number: w.number(), address_id: other.homeAddress.id },
-			{ ...number, number: w.number(), address_id: UNKNOWN },
-		],
-	];
-	for (const [path, foreign, unknown] of attempts) {
-		const [one, two] = [await t.call('POST', path, { body: foreign }), await t.call('POST', path, { body: unknown })];
-		assert.deepEqual([one.status, one.body.code], [422, 'unknown_reference'], one.text);
-		assert.equal(bare(one), bare(two), JSON.stringify(foreign));
-	}
-	const call_ = await t.place(t.agent, { site_id: other.home.id, location: { address_id: other.homeAddress.id, city: 'Elsewhere' } });
-	assert.equal(call_.site_id, t.home.id);
-	assert.deepEqual(
-		[call_.location.address.address_id, call_.location.address.street, call_.location.address.city],
-		[null, null, 'Elsewhere'],
-	);
-	assert.ok(!JSON.stringify({ ...call_, warnings: [] }).includes(other.home.id));
-	await t.end(call_);
 });
 
 test("lists show what is one's own, and a page token of another tenant is worth nothing", async () => {

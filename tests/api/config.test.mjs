@@ -7,9 +7,11 @@ import { CCAAS, DESK, enc, unique } from '../lib/fixture.mjs';
 
 let w;
 let t;
+let german; // an address
 before(async () => {
 	w = await world({ servers: 2 });
 	t = await w.tenant({ numbers: 3, users: 2 });
+	german = await t.address({ region: 'DE', admin_area: null, city: 'Berlin', street: 'Platz' });
 });
 after(() => w.close());
 
@@ -68,7 +70,7 @@ const RESOURCES = {
 			number_type: 'operator_connect',
 			region: 'DE',
 			usage: 'callback',
-			address_id: t.homeAddress.id,
+			address_id: german.id,
 			state: 'porting_in',
 		}),
 		defaults: { address_id: null, state: 'active', pool_id: null, user_id: null },
@@ -393,7 +395,6 @@ test('an extension is unique in its tenant, and there only', async () => {
 });
 
 test('numbers, pool and site are of one region; US stands for its territories; a pool has one number type', async () => {
-	const german = await t.create('addresses', { region: 'DE', city: 'Berlin', street: 'Platz' });
 	const mixed = await t.call('POST', '/sites', { body: { ...RESOURCES.sites.least(), address_id: german.id } });
 	assert.deepEqual([mixed.status, mixed.body.errors.length], [422, 1], mixed.text);
 	const puertoRico = await t.create('addresses', { region: 'PR', city: 'San Juan', street: 'Calle' });
@@ -455,4 +456,20 @@ test('a key for a POST is accepted on every resource', async () => {
 		expect: 201,
 	});
 	assert.equal((await t.get(`/addresses/${made.body.id}`)).id, made.body.id);
+});
+
+test('304 is for reads: a change with If-None-Match is made and told', async () => {
+	const address = await t.address();
+	const reply = await t.changing(`/addresses/${address.id}`, { city: 'Kirkland' }, { headers: { 'if-none-match': '*' } });
+	assert.deepEqual([reply.status, reply.body.city], [200, 'Kirkland']);
+});
+
+test('an integer may be written as 2.0', async () => {
+	const pool = await t.call('POST', '/pools', {
+		text: JSON.stringify({ site_id: t.home.id, name: unique('pool'), region: 'US', number_type: 'native' }).replace('}', ',"low_water":2.0}'),
+		expect: 201,
+	});
+	assert.equal(pool.body.low_water, 2);
+	const half = await t.changing(`/pools/${pool.body.id}`, { low_water: 2.5 });
+	assert.deepEqual([half.status, half.body.errors[0].pointer], [422, '/low_water']);
 });

@@ -74,6 +74,30 @@ for (const [url, why] of REFUSED)
 		assert.ok(body.errors[0].detail.length > 3);
 	});
 
+test('an endpoint that is changed gets its next event as it is now; url and types are checked as at creation', async () => {
+	const receiver = await w.receiver();
+	const agent = await t.user();
+	const [before, after] = ['/before', '/after'].map((path) => `${receiver.url}${path}`);
+	const made = await t.create('webhook-endpoints', { url: before, ...PRESENCE });
+	for (const path of ['/before', '/after']) receiver.trust(path, made.secret);
+	for (const [url] of REFUSED.filter(([url]) => url !== null)) {
+		const refused = await t.changing(`/webhook-endpoints/${made.id}`, { url });
+		assert.deepEqual([refused.status, refused.body.errors.map((e) => e.pointer)], [422, ['/url']], String(url));
+	}
+	const off = await t.change(`/webhook-endpoints/${made.id}`, { enabled: false });
+	assert.deepEqual([off.enabled, off.url], [false, before]);
+	await t.end(await t.place(agent));
+	const on = await t.change(`/webhook-endpoints/${made.id}`, { enabled: true, url: after });
+	assert.ok(!('secret' in on));
+	const call = await t.place(agent);
+	await t.end(call);
+	for (const type of PRESENCE.event_types)
+		await receiver.next((d) => d.type === type && d.data.user_id === agent.id && d.data.emergency_call_id === call.id);
+	assert.ok(receiver.deliveries.every(({ path }) => path === '/after'));
+	await t.delete(`/webhook-endpoints/${made.id}`);
+	assert.equal((await t.call('GET', `/webhook-endpoints/${made.id}`)).status, 404);
+});
+
 test('http is refused where the deployment does not allow it', async () => {
 	const strict = await w.serve({ SWITCHBACK_WEBHOOK_ALLOW_HTTP: undefined });
 	const refused = await creating({ url: 'http://ccaas.example/hooks' }, strict);
@@ -123,7 +147,7 @@ test('neither secrets nor keys are in the database in clear', { skip: WITHOUT_SU
 	});
 	assert.ok(dump.includes(endpoint.id), 'the dump is one');
 	const bytes = Buffer.from(endpoint.secret.slice(6), 'base64');
-	const key = t.key.slice(t.key.lastIndexOf('_') + 1);
+	const key = t.key.split('_').slice(2).join('_'); // base64url has _ too
 	const secrets = {
 		secret: endpoint.secret,
 		'its base64': endpoint.secret.slice(6),

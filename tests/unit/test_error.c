@@ -34,6 +34,8 @@ static const struct {
 	{ ERR_NUMBER_USAGE, 422, "number_usage" },
 	{ ERR_NUMBER_NOT_MANAGED, 404, "number_not_managed" },
 	{ ERR_NOT_AN_EMERGENCY_NUMBER, 422, "not_an_emergency_number" },
+	{ ERR_PATTERN_CONFLICT, 422, "pattern_conflict" },
+	{ ERR_TRANSLATION_REQUIRED, 422, "translation_required" },
 	{ ERR_IN_USE, 409, "in_use" },
 	{ ERR_INVALID_STATE, 409, "invalid_state" },
 	{ ERR_IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused" },
