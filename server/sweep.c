@@ -44,6 +44,28 @@ static const struct db_stmt key_used = {
 	2
 };
 
+/* What is kept until a time, then forgotten: whose tenants have such, and a slice of one tenant's. */
+static const struct {
+	const char *what; /* for the log */
+	struct db_stmt find, forget;
+} kept[] = {
+	{ "answers kept for retries",
+	  { "find_old_answers", "SELECT tenant_id FROM lookup_old_answers_1($1::integer)", 1 },
+	  { "forget_old_answers",
+	    "DELETE FROM idempotency_keys k WHERE k.tenant_id = $1 AND k.key_hash IN ("
+	    "SELECT o.key_hash FROM idempotency_keys o WHERE o.tenant_id = $1"
+	    " AND o.created_at < now() - interval '24 hours' LIMIT 200 FOR UPDATE SKIP LOCKED)",
+	    1 } },
+	{ "locations of users",
+	  { "find_left_locations", "SELECT tenant_id FROM lookup_left_locations_1($1::integer)",
+	    1 },
+	  { "forget_left_locations",
+	    "DELETE FROM user_locations l WHERE l.tenant_id = $1 AND l.user_id IN ("
+	    "SELECT o.user_id FROM user_locations o WHERE o.tenant_id = $1"
+	    " AND o.expires_at <= now() LIMIT 200 FOR UPDATE SKIP LOCKED)",
+	    1 } },
+};
+
 /* Elements [from, to) of what is due, in one transaction; *done counts those that were done. */
 static enum err sweep_range(struct sweep *s, const struct db_result *due, int from, int to,
 			    int *done)
@@ -126,6 +148,30 @@ static void note_used_keys(struct sweep *s)
 	arena_reset(s->arena);
 }
 
+/* A slice of each tenant's a round. What could not be forgotten is found again by the next one. */
+static void forget(struct sweep *s, size_t kind)
+{
+	struct db_batch *batch;
+	struct db_result *tenants = NULL;
+	enum err err = db_exec(s->db, s->arena, &kept[kind].find, (const char *const[]){ "200" },
+			       &tenants);
+	const int n = err ? 0 : db_rows(tenants);
+
+	batch = n ? db_batch_new(s->db, s->arena, true) : NULL;
+	for (int i = 0; i < n && batch && !err; i++) {
+		const char *const params[] = { db_value(tenants, i, 0) };
+
+		err = db_batch_tenant(batch, params[0]);
+		if (!err)
+			err = db_batch_add(batch, &kept[kind].forget, params, NULL);
+	}
+	if (batch && !err)
+		err = db_batch_run(batch);
+	if (n && (err || !batch))
+		log_event(LOG_LEVEL_WARN, "not_forgotten", "what", kept[kind].what, NULL);
+	arena_reset(s->arena);
+}
+
 static bool wait_next(struct sweep *s)
 {
 	struct timespec until;
@@ -148,6 +194,8 @@ static void *sweep_main(void *arg)
 	while (wait_next(s)) {
 		sweep_all(s);
 		note_used_keys(s);
+		for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			forget(s, i);
 	}
 	return NULL;
 }
