@@ -6,6 +6,7 @@
 #include "common.h"
 #include "resources.h"
 #include "server/ids.h"
+#include "users.h"
 
 static const struct field provisioning_fields[] = {
 	{ .name = "teams_phone_license", .type = F_BOOL, .flags = FIELD_NULLABLE },
@@ -28,9 +29,9 @@ static const struct field endpoint_fields[] = {
 	{ .name = NULL },
 };
 
-static const struct field endpoint = { .type = F_OBJECT, .fields = endpoint_fields };
+const struct field user_endpoint = { .type = F_OBJECT, .fields = endpoint_fields };
 
-static const struct field fields[] = {
+const struct field user_fields[] = {
 	{ .name = "external_id", .type = F_EXTERNAL_ID, .flags = FIELD_NULLABLE },
 	{ .name = "display_name", .type = F_STRING, .flags = FIELD_REQUIRED },
 	{ .name = "site_id", .type = F_REF, .flags = FIELD_REQUIRED, .choices = "sites" },
@@ -52,11 +53,15 @@ static const struct field fields[] = {
 	  .type = F_OBJECT,
 	  .flags = FIELD_NULLABLE,
 	  .fields = provisioning_fields },
-	{ .name = "endpoints", .type = F_ARRAY, .max = 20, .standard = "[]", .fields = &endpoint },
+	{ .name = "endpoints",
+	  .type = F_ARRAY,
+	  .max = 20,
+	  .standard = "[]",
+	  .fields = &user_endpoint },
 	SERVER_FIELDS,
 };
 
-enum { SITE_ID = 4, NUMBER_ID = 7, ADDRESS_ID, POLICY_ID };
+enum { EXTERNAL_ID = 2, SITE_ID = 4, EXTENSION = 6, NUMBER_ID, ADDRESS_ID, POLICY_ID };
 
 #define USER_JSON \
 	"json_build_object('id', u.id, 'external_id', u.external_id, 'display_name', u.display_name," \
@@ -66,70 +71,107 @@ enum { SITE_ID = 4, NUMBER_ID = 7, ADDRESS_ID, POLICY_ID };
 	" 'endpoints', u.endpoints, 'created_at', rfc3339(u.created_at)," \
 	" 'updated_at', rfc3339(u.updated_at))"
 
-/* A user's number has usage user. user_id is a member of the number, so naming it changes it. */
-static enum err assign_number(struct request *req, const char *number_id)
+/* References become ids; the rules are those of users/batch, too. */
+static enum err check(struct request *req, const char **p, const char *const *before)
 {
-	static const struct db_stmt assign = {
-		"assign_number",
-		"UPDATE phone_numbers SET version = version + 1, updated_at = now()"
-		" WHERE tenant_id = $1 AND id = $2 RETURNING usage",
-		2
+	static const struct db_stmt check_user = {
+		"check_user",
+		"SELECT site_id, number_id, address_id, policy_id, code, pointer, detail"
+		" FROM check_user_1($1, $2, $3, $4, $5, $6, $7, $8)",
+		8
 	};
-	const char *const params[] = { req->tenant, number_id };
-	struct db_result *rows;
-	enum err e;
+	const char *const params[] = { p[0],	     p[1],	   p[EXTERNAL_ID], p[SITE_ID],
+				       p[EXTENSION], p[NUMBER_ID], p[ADDRESS_ID],  p[POLICY_ID] };
+	struct db_result *row;
+	const char *code;
+	enum err e = db_exec(req->db, req->arena, &check_user, params, &row);
 
-	if (!number_id)
-		return ERR_OK;
-	e = db_exec(req->db, req->arena, &assign, params, &rows);
-	if (e == ERR_OK && db_rows(rows) > 0 && strcmp(db_value(rows, 0, 0), "user") != 0)
-		return fail_member(req, ERR_NUMBER_USAGE, "/number_id",
-				   "is registered with usage %s, and must have usage user",
-				   db_value(rows, 0, 0));
-	return e;
+	(void)before;
+	if (e != ERR_OK)
+		return e;
+	code = db_value(row, 0, 4);
+	if (code)
+		return fail_member(req, err_by_code(code, strlen(code)), db_value(row, 0, 5), "%s",
+				   db_value(row, 0, 6));
+	p[SITE_ID] = db_value(row, 0, 0);
+	p[NUMBER_ID] = db_value(row, 0, 1);
+	p[ADDRESS_ID] = db_value(row, 0, 2);
+	p[POLICY_ID] = db_value(row, 0, 3);
+	return ERR_OK;
 }
 
-static enum err insert_user(struct request *req, const char *const *p, struct db_result **row)
-{
-	static const struct db_stmt insert = {
-		"create_user",
-		"INSERT INTO users AS u (tenant_id, id, external_id, display_name, site_id, kind, extension,"
-		" number_id, address_id, policy_id, active, remote, outbound_enabled, provisioning, endpoints)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-		/* Times leave as UTC with Z, however they came. */
-		" (SELECT coalesce(json_agg(json_build_object('type', e->'type', 'address', e->'address',"
-		" 'cellular', e->'cellular', 'expires_at', rfc3339((e->>'expires_at')::timestamptz))"
-		" ORDER BY at), '[]') FROM json_array_elements($15::json) WITH ORDINALITY AS x(e, at)))"
-		" RETURNING u.version, " USER_JSON,
-		15
-	};
-	/* What calls lock and change is there before the first of them. */
-	static const struct db_stmt insert_state = {
-		"create_user_state",
-		"INSERT INTO user_states (tenant_id, holder_id) VALUES ($1, $2)", 2
-	};
-	const enum err e = common_insert(req, &insert, p, row);
-
-	return e == ERR_OK ? db_exec(req->db, req->arena, &insert_state, p, NULL) : e;
-}
+#define STORE_USER(function) \
+	"SELECT u.revision, " USER_JSON " FROM " function \
+	"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) u"
 
 static enum err create(struct request *req)
 {
+	static const struct db_stmt store = { "create_user", STORE_USER("store_user_1"),
+					      2 + USER_MEMBERS };
 	char id[UUID_TEXT];
-	const char *p[2 + LENGTH(fields)] = { req->tenant, id };
-	struct db_result *row;
+	const char *p[2 + LENGTH(user_fields)] = { req->tenant, id };
 	enum err e;
 
 	id_v7(id);
-	if ((e = fields_parse(req, fields, req->json, "", p + 2)) != ERR_OK ||
-	    (e = common_reference(req, KIND_SITE, "/site_id", &p[SITE_ID])) != ERR_OK ||
-	    (e = common_reference(req, KIND_NUMBER, "/number_id", &p[NUMBER_ID])) != ERR_OK ||
-	    (e = common_reference(req, KIND_ADDRESS, "/address_id", &p[ADDRESS_ID])) != ERR_OK ||
-	    (e = common_reference(req, KIND_POLICY, "/policy_id", &p[POLICY_ID])) != ERR_OK ||
-	    (e = assign_number(req, p[NUMBER_ID])) != ERR_OK ||
-	    (e = insert_user(req, p, &row)) != ERR_OK)
+	if ((e = fields_parse(req, user_fields, req->json, "", p + 2)) != ERR_OK ||
+	    (e = check(req, p, NULL)) != ERR_OK)
 		return e;
-	return common_created(req, id, db_value(row, 0, 0), db_value(row, 0, 1));
+	return common_create(req, KIND_USER, &store, p, id);
+}
+
+/* Whoever places a call holds this lock: from here on there is none but those that can be seen. */
+static enum err lock_state(struct request *req, const char *id)
+{
+	static const struct db_stmt lock = {
+		"lock_user_state",
+		"SELECT 1 FROM user_states WHERE tenant_id = $1 AND holder_id = $2 FOR UPDATE", 2
+	};
+	const char *const params[] = { req->tenant, id };
+
+	return db_exec(req->db, req->arena, &lock, params, NULL);
+}
+
+static enum err delete_user(struct request *req, const char *id)
+{
+	static const struct db_stmt delete = { "delete_user", "SELECT delete_user_1($1, $2)", 2 };
+	const char *const params[] = { req->tenant, id };
+
+	return db_exec(req->db, req->arena, &delete, params, NULL);
+}
+
+static const struct editing editing = {
+	.kind = KIND_USER,
+	.fields = user_fields,
+	.get = { "get_user",
+		 "SELECT u.revision, " USER_JSON
+		 " FROM users u WHERE u.tenant_id = $1 AND u.id = $2",
+		 2 },
+	.update = { "update_user", STORE_USER("change_user_1"), 2 + USER_MEMBERS },
+	.check = check,
+	.references = { "references_user",
+			"SELECT 'emergency_call', c.id FROM emergency_calls c WHERE c.tenant_id = $1"
+			" AND c.holder_id = $2 AND c.state IN ('placed', 'connected')"
+			" UNION ALL SELECT 'lease', l.id FROM leases l WHERE l.tenant_id = $1"
+			" AND l.holder_id = $2 AND l.state IN ('active', 'superseded')"
+			" AND (l.expires_at > now() OR l.in_call > 0) LIMIT 20",
+			2 },
+	.before_delete = lock_state,
+	.delete = delete_user,
+};
+
+static enum err get(struct request *req)
+{
+	return common_get(req, KIND_USER, &editing.get);
+}
+
+static enum err update(struct request *req)
+{
+	return common_patch(req, &editing);
+}
+
+static enum err remove_user(struct request *req)
+{
+	return common_delete(req, &editing);
 }
 
 static const struct listing all = {
@@ -147,16 +189,6 @@ static const struct listing all = {
 static enum err list(struct request *req)
 {
 	return common_list(req, &all);
-}
-
-static enum err get(struct request *req)
-{
-	static const struct db_stmt select = { "get_user",
-					       "SELECT u.version, " USER_JSON
-					       " FROM users u WHERE u.tenant_id = $1 AND u.id = $2",
-					       2 };
-
-	return common_get(req, KIND_USER, &select);
 }
 
 static const struct route routes[] = {
@@ -181,6 +213,21 @@ static const struct route routes[] = {
 	  .scopes = SCOPE_CONFIG_READ,
 	  .lane = LANE_ORDINARY,
 	  .handler = get },
+	{ .method = "PATCH",
+	  .path = "/v1/tenants/{tenant_id}/users/{user_id}",
+	  .operation_id = "updateUser",
+	  .scopes = SCOPE_CONFIG_WRITE,
+	  .lane = LANE_ORDINARY,
+	  .body = BODY_PATCH,
+	  .write = true,
+	  .handler = update },
+	{ .method = "DELETE",
+	  .path = "/v1/tenants/{tenant_id}/users/{user_id}",
+	  .operation_id = "deleteUser",
+	  .scopes = SCOPE_CONFIG_WRITE,
+	  .lane = LANE_ORDINARY,
+	  .write = true,
+	  .handler = remove_user },
 	{ .method = NULL },
 };
 

@@ -10,17 +10,20 @@
 #include "clock.h"
 
 #define REQUEST_NS (10 * 1000000000LL)
+/* A claim of an Idempotency-Key falls after 15 minutes (idempotency.c): its request is over by then. */
+#define RECEIVING_NS (14 * 60 * 1000000000LL)
 #define IDLE_NS (60 * 1000000000LL)
 #define CHECK_NS 1000000000LL
 
-enum state { FREE, IDLE, READING, WORKING };
+enum state { FREE, IDLE, READING, RECEIVING, WORKING };
 
 struct entry {
 	const void *id;
 	int fd;
 	enum state state;
 	bool cut;
-	int64_t since_ns;   /* in this state */
+	int64_t since_ns;   /* in this state, or when the last part arrived */
+	int64_t begun_ns;   /* the request */
 	struct entry *next; /* in its bucket */
 };
 
@@ -109,7 +112,21 @@ static void enter(struct connections *c, const void *id, enum state state)
 
 void connection_busy(struct connections *c, const void *id)
 {
+	struct entry *e = *find(c, id);
+
 	enter(c, id, READING);
+	if (e)
+		e->begun_ns = e->since_ns;
+}
+
+void connection_receiving(struct connections *c, const void *id, int64_t now)
+{
+	struct entry *e = *find(c, id);
+
+	if (!e)
+		return;
+	e->state = RECEIVING;
+	e->since_ns = now;
 }
 
 void connection_working(struct connections *c, const void *id)
@@ -129,6 +146,20 @@ static void cut(struct entry *e)
 	e->cut = true;
 }
 
+static bool is_overdue(const struct entry *e, int64_t now)
+{
+	const int64_t age = now - e->since_ns;
+
+	switch (e->state) {
+	case READING: return age > REQUEST_NS;
+	case RECEIVING: return age > REQUEST_NS || now - e->begun_ns > RECEIVING_NS;
+	case IDLE: return age > IDLE_NS;
+	case FREE:
+	case WORKING: break;
+	}
+	return false;
+}
+
 void connections_check(struct connections *c, int64_t now)
 {
 	struct entry *oldest = NULL;
@@ -139,10 +170,7 @@ void connections_check(struct connections *c, int64_t now)
 	c->checked_ns = now;
 	for (size_t i = 0; i < c->n_buckets; i++) {
 		for (struct entry *e = c->buckets[i]; e; e = e->next) {
-			const int64_t age = now - e->since_ns;
-
-			if ((e->state == READING && age > REQUEST_NS) ||
-			    (e->state == IDLE && age > IDLE_NS))
+			if (is_overdue(e, now))
 				cut(e);
 			leaving += e->cut;
 			if (e->state == IDLE && !e->cut &&

@@ -1,5 +1,6 @@
 #include "crypto.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <gnutls/crypto.h>
@@ -23,6 +24,39 @@ enum err crypto_init(void)
 enum err crypto_sha256(const void *data, size_t length, uint8_t out[static SHA256_LENGTH])
 {
 	return gnutls_hash_fast(GNUTLS_DIG_SHA256, data, length, out) == 0 ? ERR_OK : ERR_INTERNAL;
+}
+
+struct crypto_sha256 {
+	gnutls_hash_hd_t handle;
+};
+
+struct crypto_sha256 *crypto_sha256_new(void)
+{
+	struct crypto_sha256 *hash = calloc(1, sizeof(*hash));
+
+	if (hash != NULL && gnutls_hash_init(&hash->handle, GNUTLS_DIG_SHA256) != 0) {
+		free(hash);
+		return NULL;
+	}
+	return hash;
+}
+
+enum err crypto_sha256_add(struct crypto_sha256 *hash, const void *data, size_t length)
+{
+	return gnutls_hash(hash->handle, data, length) == 0 ? ERR_OK : ERR_INTERNAL;
+}
+
+void crypto_sha256_end(struct crypto_sha256 *hash, uint8_t out[static SHA256_LENGTH])
+{
+	gnutls_hash_output(hash->handle, out);
+}
+
+void crypto_sha256_free(struct crypto_sha256 *hash)
+{
+	if (hash == NULL)
+		return;
+	gnutls_hash_deinit(hash->handle, NULL);
+	free(hash);
 }
 
 enum err crypto_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,

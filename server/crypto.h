@@ -17,6 +17,12 @@
 enum err crypto_init(void); /* once, before any thread */
 
 enum err crypto_sha256(const void *data, size_t length, uint8_t out[static SHA256_LENGTH]);
+/* The same of what comes in parts. NULL: out of memory. end: once, after the last part. */
+struct crypto_sha256;
+struct crypto_sha256 *crypto_sha256_new(void);
+enum err crypto_sha256_add(struct crypto_sha256 *, const void *data, size_t length);
+void crypto_sha256_end(struct crypto_sha256 *, uint8_t out[static SHA256_LENGTH]);
+void crypto_sha256_free(struct crypto_sha256 *);
 enum err crypto_hmac_sha256(const void *key, size_t key_length, const void *data, size_t length,
 			    uint8_t out[static SHA256_LENGTH]);
 enum err crypto_random(void *out, size_t length);

@@ -12,16 +12,21 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "auth.h"
 #include "clock.h"
 #include "delivery.h"
+#include "idempotency.h"
+#include "incoming.h"
 #include "lane.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
+#include "stream.h"
+#include "text.h"
 
+#define WAIT_NS 5000000000LL /* for the first request with the same Idempotency-Key */
+#define PARK_NS 50000000LL   /* between two looks whether it is done */
 #define TRIES 3 /* of a handler that met a serialization failure, a deadlock or a lost connection */
 
 int64_t dispatch_age_ns(const struct request *req)
@@ -57,7 +62,10 @@ static void account(struct request *req)
 
 void dispatch_done(struct request *req)
 {
-	account(req);
+	const bool answered = req->reply.status && !(req->stream && req->stream->abandoned);
+
+	if (answered) /* else it is a piece of one, and more is to come */
+		account(req);
 	loop_complete(req->app->loop, req);
 }
 
@@ -82,37 +90,55 @@ bool dispatch(struct request *req)
 	return false;
 }
 
-/* application/json, or a subtype's +json, with any parameters. */
-static bool is_json_type(const char *type)
-{
-	static const char json[] = "application/json";
-
-	if (!type || strncasecmp(type, json, sizeof(json) - 1))
-		return false;
-	type += sizeof(json) - 1;
-	return !*type || *type == ';' || *type == ' ';
-}
-
 static bool is_lenient(enum body_rule rule)
 {
 	return rule == BODY_LENIENT || rule == BODY_LENIENT_OPTIONAL;
 }
 
+static enum err check_type(struct request *req)
+{
+	const enum body_rule rule = req->route->body;
+	const bool optional = rule == BODY_OPTIONAL && !req->body_length;
+	const char *type = rule == BODY_PATCH ? "application/merge-patch+json" : "application/json";
+
+	if (rule == BODY_STREAM)
+		return stream_takes(req->content_type)
+			       ? ERR_OK
+			       : fail(req, ERR_UNSUPPORTED_MEDIA_TYPE,
+				      "Content-Type must be application/x-ndjson or %s.", type);
+	if (is_lenient(rule) || optional || text_is_media_type(req->content_type, type))
+		return ERR_OK;
+	return fail(req, ERR_UNSUPPORTED_MEDIA_TYPE, "Content-Type must be %s.", type);
+}
+
 static enum err check_body(struct request *req)
 {
 	const enum body_rule rule = req->route->body;
-	const bool optional = rule == BODY_OPTIONAL || rule == BODY_LENIENT_OPTIONAL;
-	const bool lenient = is_lenient(rule);
+	enum err e;
 
 	if (rule == BODY_NONE)
 		return ERR_OK;
-	if (!lenient && !(optional && !req->body_length) && !is_json_type(req->content_type))
-		return fail(req, ERR_UNSUPPORTED_MEDIA_TYPE,
-			    "Content-Type must be application/json.");
+	e = check_type(req);
+	if (e)
+		return e;
 	if (req->body_too_large)
 		return fail(req, ERR_BODY_TOO_LARGE, "The body is larger than %zu bytes.",
 			    req->route->max_body ? req->route->max_body : (size_t)65536);
-	return request_parse_json(req, optional);
+	if (rule == BODY_STREAM)
+		return ERR_OK;
+	return request_parse_json(req, rule == BODY_OPTIONAL || rule == BODY_LENIENT_OPTIONAL);
+}
+
+/* A key that is left out without a word would let the request be done twice. */
+static enum err check_key(struct request *req)
+{
+	const size_t n = req->idempotency_key ? strlen(req->idempotency_key) : 1;
+
+	if (req->route->lane != LANE_ORDINARY || strcmp(req->route->method, "POST") != 0 ||
+	    (n >= 1 && n <= IDEMPOTENCY_KEY_MAX))
+		return ERR_OK;
+	return fail(req, ERR_BAD_REQUEST, "Idempotency-Key must have 1 to %d characters.",
+		    IDEMPOTENCY_KEY_MAX);
 }
 
 enum err dispatch_check(struct request *req)
@@ -121,6 +147,8 @@ enum err dispatch_check(struct request *req)
 
 	if (!e)
 		e = check_body(req);
+	if (!e)
+		e = check_key(req);
 	if (e)
 		return e;
 	if (!is_lenient(req->route->body))
@@ -150,6 +178,22 @@ static enum err authenticate(struct request *req, struct db *db)
 	return e ? e : auth_loaded(req, batch);
 }
 
+/* The handler, once per Idempotency-Key. */
+static enum err run_once(struct request *req)
+{
+	uint8_t hash[SHA256_LENGTH];
+	bool replayed;
+	enum err e;
+
+	if (strcmp(req->route->method, "POST") != 0)
+		return req->route->handler(req);
+	if ((e = idempotency_hash(req, hash)) || (e = idempotency_begin(req, hash, &replayed)) ||
+	    replayed)
+		return e;
+	e = req->route->handler(req);
+	return e ? e : idempotency_keep(req, hash);
+}
+
 /* The handler in its transaction. Nothing of a failed one stays. */
 static enum err run(struct request *req, struct db *db)
 {
@@ -158,7 +202,7 @@ static enum err run(struct request *req, struct db *db)
 	if (e)
 		return e;
 	req->db = db;
-	e = req->route->handler(req);
+	e = run_once(req);
 	req->db = NULL;
 	if (e)
 		db_rollback(db);
@@ -167,31 +211,65 @@ static enum err run(struct request *req, struct db *db)
 	return e;
 }
 
-void dispatch_ordinary(struct request *req, struct db *db)
+/* Who asks, and is it well-formed? Once, also where the request is parked later. */
+static enum err admit(struct request *req, struct db *db)
 {
 	enum err e = ERR_UNAVAILABLE;
 
+	if (req->checked)
+		return ERR_OK;
 	/* A connection that was lost while idle shows at its first use: once more on a new one. */
 	for (int i = 0; i < 2 && e == ERR_UNAVAILABLE && (!i || db_health_up(req->app->health));
 	     i++)
 		e = authenticate(req, db);
 	if (!e)
 		e = dispatch_check(req);
-	if (e) {
-		dispatch_fail(req, e);
-		return;
-	}
+	req->checked = !e;
+	return e;
+}
+
+static enum err run_tries(struct request *req, struct db *db)
+{
+	const size_t noted = req->n_errors; /* of what a lenient route left out of the body */
+	enum err e = ERR_RETRY;
+
 	for (int i = 0; i < TRIES; i++) {
-		req->n_errors = 0;
+		req->n_errors = noted;
 		req->detail = NULL;
+		req->problem_extra = NULL;
 		memset(&req->reply, 0, sizeof(req->reply));
 		e = run(req, db);
 		if (e != ERR_RETRY && e != ERR_LOCKED &&
 		    (e != ERR_UNAVAILABLE || !db_health_up(req->app->health)))
 			break;
 	}
+	return e;
+}
+
+bool dispatch_ordinary(struct request *req, struct db *db)
+{
+	enum err e;
+
+	if (req->stream && req->stream->abandoned) {
+		stream_drop(req, db);
+		return true;
+	}
+	e = admit(req, db);
+	if (!e)
+		e = req->stream ? stream_run(req, db) : run_tries(req, db);
+	if (!e && req->stream && req->stream->more) {
+		delivery_wake(req->app->delivery);
+		lane_again(req->app->lanes, req);
+		return false;
+	}
+	if (e == ERR_IDEMPOTENCY_IN_PROGRESS && dispatch_age_ns(req) < WAIT_NS &&
+	    lane_park(req->app->lanes, req, PARK_NS))
+		return false;
+	if (e && req->stream)
+		stream_drop(req, db);
 	if (e)
 		dispatch_fail(req, e);
 	else if (req->route->write)
 		delivery_wake(req->app->delivery);
+	return true;
 }

@@ -18,8 +18,9 @@ bool dispatch(struct request *);
    JSON, query. */
 enum err dispatch_check(struct request *);
 
-/* One request of the ordinary lane, on its worker: sets req->reply. */
-void dispatch_ordinary(struct request *, struct db *);
+/* One request of the ordinary lane, on its worker: sets req->reply. False: it was parked, or is queued
+   again (lane.h), and is no longer the worker's. */
+bool dispatch_ordinary(struct request *, struct db *);
 
 /* The request is answered: logs it, counts it, gives it back to the loop. */
 void dispatch_done(struct request *);

@@ -152,11 +152,9 @@ static size_t distinct(struct request **reqs, size_t n)
 	return front;
 }
 
-/* load and decide; the elements that fail leave. */
-static size_t prepare(struct crew *c, struct arena *arena, struct request **reqs, size_t n)
+/* load; the elements that cannot be loaded leave. */
+static bool load(struct crew *c, struct db_batch *batch, struct request **reqs, size_t n)
 {
-	struct db_batch *batch = db_batch_new(c->db, arena, false);
-	size_t left = 0;
 	enum err err = batch ? ERR_OK : ERR_UNAVAILABLE;
 
 	for (size_t i = 0; i < n && !err; i++)
@@ -164,23 +162,44 @@ static size_t prepare(struct crew *c, struct arena *arena, struct request **reqs
 			err = reqs[i]->route->op->load(reqs[i], batch, reqs[i]->stale > 0);
 	if (!err)
 		err = db_batch_run(batch);
-	if (err) {
-		db_batch_abandon(batch);
-		all_alone(c, reqs, n, err, false);
+	if (!err)
+		return true;
+	db_batch_abandon(batch);
+	all_alone(c, reqs, n, err, false);
+	return false;
+}
+
+/* load and decide; the elements that fail leave. Nobody is refused for what was only remembered: such
+   an element is loaded and decided again. */
+static size_t prepare(struct crew *c, struct arena *arena, struct request **reqs, size_t n)
+{
+	struct db_batch *batch = db_batch_new(c->db, arena, false);
+	struct request *again[BATCH_MAX];
+	size_t left = 0, stale = 0;
+
+	if (!load(c, batch, reqs, n))
 		return 0;
-	}
 	for (size_t i = 0; i < n; i++) {
 		const struct emergency_op *op = reqs[i]->route->op;
 		enum err e = op->loaded ? op->loaded(reqs[i], batch) : ERR_OK;
 
 		if (!e && op->decide)
 			e = op->decide(reqs[i]);
-		if (e)
+		if (e == ERR_RETRY && !reqs[i]->stale) {
+			reqs[i]->stale++;
+			again[stale++] = reqs[i];
+		} else if (e) {
 			finish(reqs[i], e);
-		else
+		} else {
 			reqs[left++] = reqs[i];
+		}
 	}
-	return left;
+	if (stale) {
+		metric_add(c->app->metrics, METRIC_STALE, (int64_t)stale);
+		stale = prepare(c, arena, again, stale);
+		memcpy(reqs + left, again, stale * sizeof(struct request *));
+	}
+	return left + stale;
 }
 
 /* store and commit; returns how many were stale (now at the front of reqs). */

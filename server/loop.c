@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -24,18 +23,16 @@
 #include "config.h"
 #include "connections.h"
 #include "dispatch.h"
-#include "ids.h"
+#include "incoming.h"
+#include "lane.h"
 #include "listen.h"
 #include "log.h"
 #include "metrics.h"
-#include "trace.h"
+#include "stream.h"
 
-#define DEFAULT_BODY ((size_t)64 * 1024)
-#define DRAIN_MAX \
-	((size_t)32 * 1024 * 1024) /* of a body that is too large; past it the connection is cut */
-#define SILENT_SECONDS 60u	   /* of a client that neither sends nor takes its reply */
-#define STOP_MS 10000		   /* for what is being worked on when the process shall stop */
-#define READ_MS 1000		   /* and for requests that are not complete */
+#define SILENT_SECONDS 60u /* of a client that neither sends nor takes its reply */
+#define STOP_MS 10000	   /* for what is being worked on when the process shall stop */
+#define READ_MS 1000	   /* and for requests that are not complete */
 #define MS 1000000LL
 
 struct loop {
@@ -79,132 +76,21 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
 	return req;
 }
 
-struct headers {
-	struct request *req;
-	unsigned hosts, lengths, authorizations, codings;
-	bool bad_coding;
-};
-
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
 				 const char *value)
 {
-	struct headers *h = cls;
-	struct request *req = h->req;
-	const struct {
-		const char *name;
-		const char **to;
-		unsigned *count;
-	} known[] = {
-		{ "Authorization", &req->authorization, &h->authorizations },
-		{ "Content-Type", &req->content_type, NULL },
-		{ "Idempotency-Key", &req->idempotency_key, NULL },
-		{ "If-Match", &req->if_match, NULL },
-		{ "If-None-Match", &req->if_none_match, NULL },
-		{ "Host", NULL, &h->hosts },
-		{ "Content-Length", NULL, &h->lengths },
-		{ "Transfer-Encoding", NULL, &h->codings },
-	};
-
 	(void)kind;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strcasecmp(name, known[i].name))
-			continue;
-		if (known[i].to)
-			*known[i].to = arena_strdup(req->arena, value ? value : "");
-		if (known[i].count)
-			++*known[i].count;
-	}
-	if (!strcasecmp(name, "Transfer-Encoding") && (!value || strcasecmp(value, "chunked")))
-		h->bad_coding = true;
+	incoming_header(cls, name, value ? value : "");
 	return MHD_YES;
 }
 
-static void take_trace(struct request *req, struct MHD_Connection *conn)
-{
-	const char *id = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "X-Request-Id");
-	const char *parent = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "traceparent");
-
-	if (id && trace_is_id(id, sizeof(req->request_id) - 1))
-		snprintf(req->request_id, sizeof(req->request_id), "%s", id);
-	else
-		id_v7(req->request_id);
-	if (parent && trace_is_parent(parent))
-		snprintf(req->traceparent, sizeof(req->traceparent), "%s", parent);
-	else
-		trace_new_parent(req->traceparent);
-}
-
-/* "abc" or abc; anything else is as if it were not there: a call is not refused for its header. */
-static const char *bare_key(struct request *req, const char *value)
-{
-	size_t n = value ? strlen(value) : 0;
-
-	if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
-		value++;
-		n -= 2;
-	}
-	return n >= 1 && n <= 255 ? arena_strndup(req->arena, value, n) : NULL;
-}
-
-static void early(struct request *req, enum err e, const char *detail)
-{
-	if (req->early)
-		return;
-	req->early = e;
-	req->early_detail = detail;
-}
-
-/* The head of a request is complete: find its route, see what is wrong with it. */
+/* The head of a request is complete. */
 static void begin(struct request *req, struct MHD_Connection *conn, const char *method)
 {
-	struct headers h = { .req = req };
-	const enum err found = router_find(req->app->resources, req->arena, method, req->target,
-					   &req->route, &req->match);
+	struct incoming in = { .req = req };
 
-	req->method = arena_strdup(req->arena, method);
-	MHD_get_connection_values(conn, MHD_HEADER_KIND, on_header, &h);
-	take_trace(req, conn);
-	req->idempotency_key = bare_key(req, req->idempotency_key);
-	if (h.lengths > 1 || h.hosts > 1 || h.authorizations > 1)
-		early(req, ERR_BAD_REQUEST,
-		      "Content-Length, Host and Authorization may be given once only.");
-	if (h.codings > 1 || h.bad_coding || (h.codings && h.lengths))
-		early(req, ERR_BAD_REQUEST,
-		      "Transfer-Encoding must be chunked, without Content-Length.");
-	if (!req->method)
-		early(req, ERR_UNAVAILABLE, NULL);
-	if (found)
-		early(req, found, NULL);
-	else if (!router_ids_fit(&req->match))
-		early(req, ERR_NOT_FOUND, NULL);
-}
-
-/* More of the body. False: out of memory, or the connection is to be cut. */
-static bool grow(struct request *req, const char *data, size_t n)
-{
-	const size_t limit =
-		req->route && req->route->max_body ? req->route->max_body : DEFAULT_BODY;
-	char *more;
-
-	if (req->body_too_large || req->early) {
-		req->body_length += n; /* drained, not kept */
-		return req->body_length <= DRAIN_MAX;
-	}
-	if (req->body_length + n > limit) {
-		req->body_too_large = true;
-		free(req->body);
-		req->body = NULL;
-		req->body_length += n;
-		return true;
-	}
-	more = realloc(req->body, req->body_length + n + 1);
-	if (!more)
-		return false;
-	memcpy(more + req->body_length, data, n);
-	req->body = more;
-	req->body_length += n;
-	more[req->body_length] = '\0';
-	return true;
+	MHD_get_connection_values(conn, MHD_HEADER_KIND, on_header, &in);
+	incoming_begin(&in, method);
 }
 
 /* --- its reply goes out ------------------------------------------------------------------------- */
@@ -244,6 +130,50 @@ static enum MHD_Result send_reply(struct loop *loop, struct request *req,
 	return result;
 }
 
+/* Gives the request to its lane, which may be done before we return: so it is suspended before. After
+   that on_access is called again, with the reply or for more of the body. */
+static void hand_over(struct loop *loop, struct request *req, struct MHD_Connection *conn)
+{
+	connection_working(loop->connections, conn);
+	MHD_suspend_connection(conn);
+	if (req->stream)
+		req->stream->in_lane = true;
+	if (dispatch(req))
+		return;
+	if (req->stream)
+		req->stream->in_lane = false;
+	if (!req->complete)
+		connection_receiving(loop->connections, conn, clock_ns());
+	MHD_resume_connection(conn);
+}
+
+/* More of a body that is worked on piece by piece. What does not fit is left to libmicrohttpd until the
+   piece before it has been worked on. */
+static enum MHD_Result on_piece(struct loop *loop, struct request *req, struct MHD_Connection *conn,
+				const char *data, size_t *size)
+{
+	const size_t n = *size;
+
+	if (req->stream->in_lane)
+		return MHD_YES;
+	connection_receiving(loop->connections, conn, clock_ns());
+	if (!req->reply.status && loop->stopping) {
+		req->early = ERR_UNAVAILABLE;
+		req->early_detail = "The service is stopping; what was taken in stays.";
+		dispatch(req);
+	}
+	if (!req->reply.status && req->body_length + n > incoming_max_body(req))
+		req->body_too_large = true;
+	if (!req->reply.status && (req->body_too_large || stream_is_due(req->stream))) {
+		hand_over(loop, req, conn);
+		return MHD_YES;
+	}
+	*size = 0;
+	if (!incoming_drain(req, n))
+		return MHD_NO;
+	return req->reply.status || stream_add(req->stream, data, n) ? MHD_YES : MHD_NO;
+}
+
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const char *uri,
 				 const char *method, const char *version, const char *data,
 				 size_t *size, void **con_cls)
@@ -262,30 +192,37 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *conn, const c
 			dispatch(req);
 			return send_reply(loop, req, conn);
 		}
+		if (req->stream || req->early)
+			connection_receiving(loop->connections, conn, clock_ns());
 		return MHD_YES;
 	}
+	if (*size && req->stream)
+		return on_piece(loop, req, conn, data, size);
 	if (*size) {
-		const bool ok = grow(req, data, *size);
+		const bool ok = incoming_body(req, data, *size);
 
 		*size = 0;
+		if (req->early || req->body_too_large)
+			connection_receiving(loop->connections, conn, clock_ns());
 		return ok ? MHD_YES : MHD_NO;
 	}
-	if (!req->reply.status) {
-		connection_working(loop->connections, conn);
-		loop->working += !req->complete;
-		req->complete = true;
-		if (req->early || req->route->lane == LANE_NONE) {
-			dispatch(req);
-		} else {
-			/* Suspended before it is published: the lane may be done before we return. */
-			MHD_suspend_connection(conn);
-			if (dispatch(req))
-				return MHD_YES;
-			MHD_resume_connection(conn);
-			return MHD_YES; /* re-entered with its reply */
-		}
+	loop->working += !req->complete;
+	req->complete = true;
+	if (req->reply.status)
+		return send_reply(loop, req, conn);
+	if (!req->early && req->route->lane != LANE_NONE) {
+		hand_over(loop, req, conn);
+		return MHD_YES;
 	}
+	connection_working(loop->connections, conn);
+	dispatch(req);
 	return send_reply(loop, req, conn);
+}
+
+static void discard(struct request *req)
+{
+	free(req->body);
+	arena_free(req->arena);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
@@ -301,8 +238,13 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 	connection_idle(loop->connections, conn);
 	loop->in_flight--;
 	loop->working -= req->complete;
-	free(req->body);
-	arena_free(req->arena);
+	/* Gone before its end: its Idempotency-Key is given up where there is a database. */
+	if (req->stream && req->stream->claimed && !loop->stopping) {
+		req->stream->abandoned = true;
+		if (lane_submit(loop->app->lanes, req))
+			return;
+	}
+	discard(req);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *conn, void **context,
@@ -335,6 +277,19 @@ void loop_complete(struct loop *loop, struct request *req)
 		;
 }
 
+static void resume(struct loop *loop, struct request *req)
+{
+	if (req->stream && req->stream->abandoned) {
+		discard(req);
+		return;
+	}
+	if (req->stream)
+		req->stream->in_lane = false;
+	if (!req->complete)
+		connection_receiving(loop->connections, req->connection, clock_ns());
+	MHD_resume_connection(req->connection);
+}
+
 static void resume_done(struct loop *loop)
 {
 	struct request *req;
@@ -350,7 +305,7 @@ static void resume_done(struct loop *loop)
 	while (req) {
 		struct request *next = req->next;
 
-		MHD_resume_connection(req->connection);
+		resume(loop, req);
 		req = next;
 	}
 }

@@ -122,6 +122,33 @@ static void test_request_not_complete_within_10_seconds_is_cut(void **state)
 	assert_true(is_cut(0));
 }
 
+static void test_body_that_arrives_is_cut_after_10_seconds_of_silence(void **state)
+{
+	(void)state;
+	open_one(0);
+	connection_busy(table, &pairs[0]);
+	for (int64_t seconds = 0; seconds < 100; seconds += 9) {
+		connection_receiving(table, &pairs[0], start + seconds * SECOND);
+		check_after(seconds + 9);
+		assert_false(is_cut(0));
+	}
+	check_after(120);
+	assert_true(is_cut(0));
+}
+
+static void test_body_that_arrives_for_14_minutes_is_cut(void **state)
+{
+	(void)state;
+	open_one(0);
+	connection_busy(table, &pairs[0]);
+	connection_receiving(table, &pairs[0], start + 835 * SECOND);
+	check_after(839);
+	assert_false(is_cut(0));
+	connection_receiving(table, &pairs[0], start + 840 * SECOND);
+	check_after(842);
+	assert_true(is_cut(0));
+}
+
 static void test_complete_request_may_take_its_time(void **state)
 {
 	(void)state;
@@ -289,6 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_idle_for_60_seconds_is_cut),
 		TEST(test_request_not_complete_within_10_seconds_is_cut),
+		TEST(test_body_that_arrives_is_cut_after_10_seconds_of_silence),
+		TEST(test_body_that_arrives_for_14_minutes_is_cut),
 		TEST(test_complete_request_may_take_its_time),
 		TEST(test_answered_connection_is_idle_again),
 		TEST(test_more_of_a_request_does_not_begin_it_anew),

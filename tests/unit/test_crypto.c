@@ -40,6 +40,26 @@ static void digests(void **state)
 			    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
+static void digests_in_parts(void **state)
+{
+	static const char text[] = "what comes in parts is what comes at once";
+	uint8_t whole[SHA256_LENGTH], parts[SHA256_LENGTH];
+
+	(void)state;
+	assert_int_equal(crypto_sha256(text, sizeof(text), whole), ERR_OK);
+	for (size_t cut = 0; cut <= sizeof(text); cut++) {
+		struct crypto_sha256 *hash = crypto_sha256_new();
+
+		assert_non_null(hash);
+		assert_int_equal(crypto_sha256_add(hash, text, cut), ERR_OK);
+		assert_int_equal(crypto_sha256_add(hash, text + cut, sizeof(text) - cut), ERR_OK);
+		crypto_sha256_end(hash, parts);
+		crypto_sha256_free(hash);
+		assert_memory_equal(parts, whole, sizeof(whole));
+	}
+	crypto_sha256_free(NULL);
+}
+
 static void random_bytes(void **state)
 {
 	uint8_t a[32] = { 0 }, b[32] = { 0 };
@@ -171,9 +191,10 @@ static void sealing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(digests), cmocka_unit_test(random_bytes),
-		cmocka_unit_test(base64),  cmocka_unit_test(base64_refused),
-		cmocka_unit_test(hex),	   cmocka_unit_test(sealing),
+		cmocka_unit_test(digests),	  cmocka_unit_test(digests_in_parts),
+		cmocka_unit_test(random_bytes),	  cmocka_unit_test(base64),
+		cmocka_unit_test(base64_refused), cmocka_unit_test(hex),
+		cmocka_unit_test(sealing),
 	};
 
 	return cmocka_run_group_tests(tests, open_arena, close_arena);

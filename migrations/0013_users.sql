@@ -1,0 +1,346 @@
+-- Writing users: the same rules for one and for thousands; and where a user is now, as calls see it.
+
+CREATE FUNCTION endpoints_json_1(p_endpoints json) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT coalesce(json_agg(json_build_object('type', e->'type', 'address', e->'address', 'cellular', e->'cellular',
+		'expires_at', rfc3339((e->>'expires_at')::timestamptz)) ORDER BY at), '[]')
+	FROM json_array_elements(p_endpoints) WITH ORDINALITY AS x(e, at)
+$$;
+COMMENT ON FUNCTION endpoints_json_1(json) IS 'As they are stored: times leave as UTC with Z, however they came.';
+
+CREATE FUNCTION extension_lock_1(p_tenant uuid) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT hashtextextended(p_tenant::text, 6) $$;
+COMMENT ON FUNCTION extension_lock_1(uuid) IS
+	'Advisory lock: shared by whoever gives a user an extension, exclusive for who writes a dial rule.';
+
+ALTER TABLE users ADD COLUMN revision bigint NOT NULL DEFAULT 1;
+COMMENT ON COLUMN users.revision IS 'The ETag: rises when what GET answers changes.';
+COMMENT ON COLUMN users.version IS
+	'place_call compares it at commit, so that a changed user is never served from a stale cache; rises with revision, and with the location, which is no part of the user.';
+
+CREATE FUNCTION check_user_1(p_tenant uuid, p_id uuid, p_external_id text, p_site text, p_extension text, p_number text,
+	p_address text, p_policy text, OUT site_id uuid, OUT number_id uuid, OUT address_id uuid, OUT policy_id uuid,
+	OUT code text, OUT pointer text, OUT detail text)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_before users;
+	v_usage text;
+	v_rule text;
+BEGIN
+	SELECT s.id INTO site_id FROM sites s WHERE s.tenant_id = p_tenant
+		AND (s.id = ref_id(p_site) OR s.external_id = ref_external(p_site));
+	SELECT n.id INTO number_id FROM phone_numbers n WHERE n.tenant_id = p_tenant
+		AND (n.id = ref_id(p_number) OR n.number = p_number);
+	SELECT a.id INTO address_id FROM addresses a WHERE a.tenant_id = p_tenant
+		AND (a.id = ref_id(p_address) OR a.external_id = ref_external(p_address));
+	SELECT o.id INTO policy_id FROM policies o WHERE o.tenant_id = p_tenant
+		AND (o.id = ref_id(p_policy) OR o.external_id = ref_external(p_policy));
+	SELECT 'unknown_reference', '/' || x.member, 'names no ' || x.noun || ' of this tenant' INTO code, pointer, detail
+	FROM (VALUES ('site_id', 'site', p_site, site_id), ('number_id', 'phone number', p_number, number_id),
+		('address_id', 'address', p_address, address_id), ('policy_id', 'policy', p_policy, policy_id))
+		x(member, noun, given, found)
+	WHERE x.given IS NOT NULL AND x.found IS NULL LIMIT 1;
+	IF code IS NOT NULL THEN RETURN; END IF;
+
+	SELECT * INTO v_before FROM users u WHERE u.tenant_id = p_tenant AND u.id = p_id;
+	IF v_before.number_id IS DISTINCT FROM number_id THEN
+		-- Neither its usage nor its user may change before this is committed.
+		PERFORM FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.id IN (v_before.number_id, number_id)
+			ORDER BY n.id FOR NO KEY UPDATE;
+		SELECT n.usage INTO v_usage FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.id = number_id;
+		IF v_usage <> 'user' THEN
+			code := 'number_usage'; pointer := '/number_id';
+			detail := 'is registered with usage ' || v_usage || ', and must have usage user';
+			RETURN;
+		END IF;
+	END IF;
+	IF v_before.extension IS DISTINCT FROM p_extension AND p_extension IS NOT NULL THEN
+		-- Who writes a dial rule has it exclusively: neither may miss what the other is about to commit.
+		PERFORM pg_advisory_xact_lock_shared(extension_lock_1(p_tenant));
+		SELECT d.name INTO v_rule FROM dial_rules d WHERE d.tenant_id = p_tenant AND d.kind <> 'override'
+			AND length(d.pattern) = length(p_extension) AND d.pattern ~ '^[0-9*#x]+$'
+			AND p_extension ~ ('^' || replace(replace(d.pattern, '*', '\*'), 'x', '[0-9]') || '$')
+			ORDER BY d.id LIMIT 1;
+		IF FOUND THEN
+			code := 'pattern_conflict'; pointer := '/extension';
+			detail := 'is taken by the pattern of the dial rule "' || v_rule || '"';
+			RETURN;
+		END IF;
+	END IF;
+	IF EXISTS (SELECT FROM users u WHERE u.tenant_id = p_tenant AND u.external_id = p_external_id AND u.id <> p_id) THEN
+		code := 'already_exists'; pointer := '/external_id'; detail := 'is taken';
+	ELSIF EXISTS (SELECT FROM users u WHERE u.tenant_id = p_tenant AND u.extension = p_extension AND u.id <> p_id) THEN
+		code := 'already_exists'; pointer := '/extension'; detail := 'is another user''s';
+	ELSIF EXISTS (SELECT FROM users u WHERE u.tenant_id = p_tenant AND u.number_id = check_user_1.number_id
+			AND u.id <> p_id) THEN
+		code := 'number_in_use'; pointer := '/number_id'; detail := 'is another user''s';
+	END IF;
+END $$;
+COMMENT ON FUNCTION check_user_1(uuid, uuid, text, text, text, text, text, text) IS
+	'May the user, new or old, be stored like this? References become ids; code, pointer and detail tell the first rule that is broken (null: none). Writes nothing.';
+
+CREATE FUNCTION store_user_1(p_tenant uuid, p_id uuid, p_external_id text, p_display_name text, p_site uuid, p_kind text,
+	p_extension text, p_number uuid, p_address uuid, p_policy uuid, p_active boolean, p_remote boolean,
+	p_outbound_enabled boolean, p_provisioning json, p_endpoints json) RETURNS SETOF users
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_before users;
+	v_after users;
+BEGIN
+	SELECT * INTO v_before FROM users u WHERE u.tenant_id = p_tenant AND u.id = p_id;
+	INSERT INTO users AS u (tenant_id, id, external_id, display_name, site_id, kind, extension, number_id, address_id,
+		policy_id, active, remote, outbound_enabled, provisioning, endpoints)
+	VALUES (p_tenant, p_id, p_external_id, p_display_name, p_site, p_kind, p_extension, p_number, p_address, p_policy,
+		p_active, p_remote, p_outbound_enabled, p_provisioning, endpoints_json_1(p_endpoints))
+	ON CONFLICT (tenant_id, id) DO UPDATE SET external_id = excluded.external_id, display_name = excluded.display_name,
+		site_id = excluded.site_id, kind = excluded.kind, extension = excluded.extension, number_id = excluded.number_id,
+		address_id = excluded.address_id, policy_id = excluded.policy_id, active = excluded.active,
+		remote = excluded.remote, outbound_enabled = excluded.outbound_enabled, provisioning = excluded.provisioning,
+		endpoints = excluded.endpoints, version = u.version + 1, revision = u.revision + 1, updated_at = now()
+	RETURNING * INTO v_after;
+	IF v_before.id IS NULL THEN
+		-- What calls lock and change is there before the first of them.
+		INSERT INTO user_states (tenant_id, holder_id) VALUES (p_tenant, p_id);
+	END IF;
+	-- user_id is a member of a number.
+	UPDATE phone_numbers n SET version = n.version + 1, updated_at = now()
+	WHERE n.tenant_id = p_tenant AND n.id IN (v_before.number_id, v_after.number_id)
+		AND v_before.number_id IS DISTINCT FROM v_after.number_id;
+	RETURN NEXT v_after;
+END $$;
+COMMENT ON FUNCTION store_user_1(uuid, uuid, text, text, uuid, text, text, uuid, uuid, uuid, boolean, boolean, boolean, json, json) IS
+	'Creates the user, or replaces what there is under this id.';
+
+CREATE FUNCTION change_user_1(p_tenant uuid, p_id uuid, p_external_id text, p_display_name text, p_site uuid, p_kind text,
+	p_extension text, p_number uuid, p_address uuid, p_policy uuid, p_active boolean, p_remote boolean,
+	p_outbound_enabled boolean, p_provisioning json, p_endpoints json) RETURNS SETOF users
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_renamed boolean := EXISTS (SELECT FROM users u WHERE u.tenant_id = p_tenant AND u.id = p_id
+		AND (u.external_id, u.extension) IS DISTINCT FROM (p_external_id, p_extension));
+BEGIN
+	RETURN QUERY SELECT * FROM store_user_1(p_tenant, p_id, p_external_id, p_display_name, p_site, p_kind, p_extension,
+		p_number, p_address, p_policy, p_active, p_remote, p_outbound_enabled, p_provisioning, p_endpoints);
+	-- Other people's decisions know these two: whom a reference names, what is an extension.
+	UPDATE tenants SET config_version = config_version + 1 WHERE id = p_tenant AND v_renamed;
+END $$;
+COMMENT ON FUNCTION change_user_1(uuid, uuid, text, text, uuid, text, text, uuid, uuid, uuid, boolean, boolean, boolean, json, json) IS
+	'Replaces the user, and raises the tenant''s config_version where others may know it by what has changed.';
+
+CREATE FUNCTION delete_user_1(p_tenant uuid, p_id uuid) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_user users;
+BEGIN
+	DELETE FROM users u WHERE u.tenant_id = p_tenant AND u.id = p_id RETURNING * INTO v_user;
+	DELETE FROM user_states s WHERE s.tenant_id = p_tenant AND s.holder_id = p_id;
+	UPDATE phone_numbers n SET version = n.version + 1, updated_at = now()
+	WHERE n.tenant_id = p_tenant AND n.id = v_user.number_id;
+END $$;
+COMMENT ON FUNCTION delete_user_1(uuid, uuid) IS 'The user, its state and its location; whoever calls it holds the lock of the state.';
+
+CREATE FUNCTION import_users_1(p_tenant uuid, p_key uuid, p_users json)
+RETURNS TABLE (status text, id uuid, code text, pointer text, detail text)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	v_new users;  -- as the element says it
+	v_old users;
+	v_named jsonb;
+	v_checked record;
+	v_raise boolean := false; -- once, in the last statement: the tenant's row is what calls may have to wait for
+	v_element json;
+	v json;
+BEGIN
+	-- Two imports of the same users meet here, in one order.
+	PERFORM FROM users u WHERE u.tenant_id = p_tenant
+		AND u.external_id = ANY(ARRAY(SELECT e->'user'->>'external_id' FROM json_array_elements(p_users) e))
+		ORDER BY u.id FOR NO KEY UPDATE;
+	FOR v_element IN SELECT e FROM json_array_elements(p_users) e LOOP
+		v := v_element->'user';
+		v_named := v_element->'named';
+		v_old := NULL;
+		SELECT * INTO v_old FROM users u WHERE u.tenant_id = p_tenant
+			AND u.external_id = v->>'external_id';
+		id := coalesce(v_old.id, uuid7());
+		SELECT * INTO v_checked FROM check_user_1(p_tenant, id, v->>'external_id', v->>'site_id',
+			CASE WHEN v_old.id IS NULL OR v_named ? 'extension' THEN v->>'extension' ELSE v_old.extension END,
+			CASE WHEN v_old.id IS NULL OR v_named ? 'number_id' THEN v->>'number_id' ELSE v_old.number_id::text END,
+			CASE WHEN v_old.id IS NULL OR v_named ? 'address_id' THEN v->>'address_id' ELSE v_old.address_id::text END,
+			CASE WHEN v_old.id IS NULL OR v_named ? 'policy_id' THEN v->>'policy_id' ELSE v_old.policy_id::text END);
+		code := v_checked.code;
+		pointer := v_checked.pointer;
+		detail := v_checked.detail;
+		IF code IS NOT NULL THEN
+			status := 'error';
+			id := NULL;
+			RETURN NEXT;
+			CONTINUE;
+		END IF;
+		status := CASE WHEN v_old.id IS NULL THEN 'created' ELSE 'updated' END;
+		v_new := v_old;
+		v_new.external_id := v->>'external_id';
+		v_new.display_name := v->>'display_name';
+		v_new.site_id := v_checked.site_id;
+		v_new.number_id := v_checked.number_id;
+		v_new.address_id := v_checked.address_id;
+		v_new.policy_id := v_checked.policy_id;
+		IF status = 'created' OR v_named ? 'kind' THEN v_new.kind := v->>'kind'; END IF;
+		IF status = 'created' OR v_named ? 'extension' THEN v_new.extension := v->>'extension'; END IF;
+		IF status = 'created' OR v_named ? 'active' THEN v_new.active := v->>'active'; END IF;
+		IF status = 'created' OR v_named ? 'remote' THEN v_new.remote := v->>'remote'; END IF;
+		IF status = 'created' OR v_named ? 'outbound_enabled' THEN v_new.outbound_enabled := v->>'outbound_enabled'; END IF;
+		IF status = 'created' OR v_named ? 'provisioning' THEN v_new.provisioning := v->>'provisioning'; END IF;
+		IF status = 'created' OR v_named ? 'endpoints' THEN v_new.endpoints := endpoints_json_1((v->>'endpoints')::json); END IF;
+		-- A record with json in it cannot be compared.
+		IF status = 'created' OR to_jsonb(v_new) <> to_jsonb(v_old) THEN
+			PERFORM store_user_1(p_tenant, import_users_1.id, v_new.external_id, v_new.display_name, v_new.site_id, v_new.kind,
+				v_new.extension, v_new.number_id, v_new.address_id, v_new.policy_id, v_new.active, v_new.remote,
+				v_new.outbound_enabled, v_new.provisioning, v_new.endpoints);
+			INSERT INTO audit_entries (tenant_id, id, key_id, action, resource_type, resource_id)
+			VALUES (p_tenant, uuid7_ordered(), p_key, status, 'user', import_users_1.id);
+			v_raise := v_raise OR status = 'created'
+				OR (v_old.external_id, v_old.extension) IS DISTINCT FROM (v_new.external_id, v_new.extension);
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+	IF v_raise THEN
+		UPDATE tenants t SET config_version = t.config_version + 1 WHERE t.id = p_tenant;
+	END IF;
+END $$;
+COMMENT ON FUNCTION import_users_1(uuid, uuid, json) IS
+	'A slice of users/batch, in its order: [{user: {member: text, ...}, named: [member, ...]}], every member with its default; of a user that is there (by external_id) only those named are replaced. One that breaks a rule is told and left out. p_key: null for the operator.';
+
+-- Where the user is now stands before the user's address, until it expires.
+CREATE FUNCTION location_address_1(l user_locations) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN l.address_id IS NOT NULL
+		THEN (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = l.tenant_id AND a.id = l.address_id)
+		ELSE json_build_object('address_id', NULL, 'region', l.address->'region', 'admin_area', l.address->'admin_area',
+			'city', l.address->'city', 'postal_code', l.address->'postal_code', 'street', l.address->'street',
+			'house_number', l.address->'house_number', 'floor', l.address->'floor', 'room', l.address->'room',
+			'name', l.address->'name', 'latitude', l.address->'latitude', 'longitude', l.address->'longitude',
+			'uncertainty_m', l.address->'uncertainty_m', 'method', NULL, 'detected_at', NULL) END
+$$;
+
+CREATE FUNCTION call_context_2(p_tenant uuid, p_user text, p_site text, p_address text, p_extension text)
+RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	v_location user_locations;
+BEGIN
+	SELECT l.* INTO v_location FROM users u JOIN user_locations l ON l.tenant_id = p_tenant AND l.user_id = u.id
+	WHERE u.tenant_id = p_tenant AND (u.id = ref_id(p_user) OR u.external_id = ref_external(p_user))
+		AND (l.expires_at IS NULL OR l.expires_at > clock_timestamp());
+	RETURN (WITH u AS (
+		SELECT * FROM users WHERE tenant_id = p_tenant
+			AND (id = ref_id(p_user) OR external_id = ref_external(p_user))),
+	named AS (
+		SELECT * FROM sites WHERE tenant_id = p_tenant
+			AND (id = ref_id(p_site) OR external_id = ref_external(p_site))),
+	s AS (
+		SELECT * FROM named
+		UNION ALL
+		SELECT sites.* FROM sites JOIN u ON sites.tenant_id = p_tenant AND sites.id = u.site_id
+		WHERE NOT EXISTS (SELECT FROM named))
+	SELECT json_build_object(
+		'tenant', json_build_object('id', t.id, 'config_version', t.config_version, 'region', t.region,
+			'language', t.language, 'safety_team', t.safety_team, 'fallback', t.fallback),
+		'user', (SELECT json_build_object('id', u.id, 'version', u.version, 'external_id', u.external_id,
+			'active', u.active, 'remote', u.remote, 'outbound_enabled', u.outbound_enabled,
+			'endpoints', u.endpoints, 'number', (SELECT json_build_object('id', n.id, 'number', n.number,
+				'number_type', n.number_type, 'region', n.region,
+				'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = n.address_id))
+				FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.id = u.number_id),
+			'address', CASE WHEN v_location.user_id IS NOT NULL THEN location_address_1(v_location) ELSE
+				(SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = u.address_id) END,
+			'location_expires_at', v_location.expires_at) FROM u),
+		'site', (SELECT json_build_object('id', s.id, 'region', s.region,
+			'named', EXISTS (SELECT FROM named),
+			'safety_team', s.safety_team, 'fallback', s.fallback, 'resource_account', s.resource_account,
+			'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = s.address_id),
+			'pools', (SELECT coalesce(json_agg(json_build_object('id', p.id, 'number_type', p.number_type, 'region', p.region,
+				'numbers', (SELECT count(*) FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.pool_id = p.id AND n.leasable))
+				ORDER BY p.id), '[]') FROM pools p WHERE p.tenant_id = p_tenant AND p.site_id = s.id)) FROM s LIMIT 1),
+		'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant
+			AND (a.id = ref_id(p_address) OR a.external_id = ref_external(p_address))),
+		'extension', EXISTS (SELECT FROM users x WHERE x.tenant_id = p_tenant AND x.extension = p_extension),
+		'carriers', (SELECT coalesce(json_agg(k.type), '[]') FROM (VALUES ('native'), ('operator_connect')) k(type)
+			WHERE EXISTS (SELECT FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.number_type = k.type)))
+	FROM tenants t WHERE t.id = p_tenant);
+END $$;
+COMMENT ON FUNCTION call_context_2(uuid, text, text, text, text) IS
+	'The context of a call: tenant with config_version, user with version (null: a guest), site of the request else of the user, the address that the request names, whether the dialled digits are an extension. address of the user: of its location while that has not expired (location_expires_at), else its own.';
+
+CREATE FUNCTION placing_lock_1(p_tenant uuid) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT hashtextextended(p_tenant::text, 5) $$;
+COMMENT ON FUNCTION placing_lock_1(uuid) IS
+	'Advisory lock: shared by whoever places a call, exclusive for who deletes a tenant or a site. Who has the latter sees every call that was placed, and none is being placed.';
+
+CREATE FUNCTION place_call_2(p_tenant uuid, p jsonb, p_ladder json, p_instance integer, p_alone boolean,
+	OUT outcome text, OUT replay boolean, OUT body text)
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	IF p_alone THEN PERFORM pg_advisory_xact_lock_shared(placing_lock_1(p_tenant));
+	ELSIF NOT pg_try_advisory_xact_lock_shared(placing_lock_1(p_tenant)) THEN
+		outcome := 'alone';
+		replay := false;
+		RETURN;
+	END IF;
+	IF (p->>'location_expires_at')::timestamptz <= clock_timestamp() THEN
+		outcome := 'stale';
+		replay := false;
+		RETURN;
+	END IF;
+	SELECT c.outcome, c.replay, c.body INTO outcome, replay, body
+	FROM place_call_1(p_tenant, p, p_ladder, p_instance, p_alone) c;
+END $$;
+COMMENT ON FUNCTION place_call_2(uuid, jsonb, json, integer, boolean) IS
+	'place_call_1, and stale where the user''s location has expired since the context was read: that moves no version. By the database''s clock.';
+
+-- Whoever deletes a user asks for the leases that may still call back.
+CREATE INDEX ON leases (tenant_id, holder_id) WHERE state = 'superseded';
+
+-- A call outlives its user, whose presence is then no longer known.
+CREATE OR REPLACE FUNCTION call_json_1(c emergency_calls) RETURNS json LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	l leases;
+	s user_states;
+BEGIN
+	IF c.lease_id IS NOT NULL THEN
+		SELECT x.* INTO l FROM leases x WHERE x.tenant_id = c.tenant_id AND x.id = c.lease_id;
+	END IF;
+	IF c.user_id IS NOT NULL THEN
+		SELECT x.* INTO s FROM user_states x WHERE x.tenant_id = c.tenant_id AND x.holder_id = c.holder_id;
+	END IF;
+	RETURN json_build_object('id', c.id, 'external_call_id', c.external_call_id, 'state', c.state, 'origin', c.origin,
+		'test', false, 'degraded', false, 'user_id', c.user_id,
+		'guest', CASE WHEN c.guest IS NOT NULL THEN json_build_object('reference', c.guest) END,
+		'site_id', c.site_id, 'dial_string', c.dial_string, 'dialed_as', c.dialed_as, 'service_urn', c.service_urn,
+		'caller_id', json_build_object('number', c.caller_number, 'source', c.caller_source, 'number_type', c.number_type),
+		'presented_number', c.presented_number,
+		'lease', CASE WHEN l.id IS NOT NULL THEN json_build_object('id', l.id, 'number', l.number,
+			'expires_at', rfc3339(l.expires_at), 'shared', l.shared, 'test', l.test) END,
+		'route', c.decision->'route', 'location', c.decision->'location',
+		'restrictions', CASE WHEN c.state IN ('placed', 'connected') THEN c.decision->'restrictions'
+			ELSE json_build_object('blocked_operations', '[]'::json, 'visible_controls', '[]'::json, 'incoming_calls', 'allowed',
+				'record', c.decision->'restrictions'->'record', 'history', c.decision->'restrictions'->'history') END,
+		'presence', CASE WHEN s.holder_id IS NOT NULL THEN json_build_object(
+			'availability', CASE WHEN s.in_progress > 0 THEN 'do_not_disturb' ELSE s.availability END,
+			'base_availability', s.availability, 'sequence', s.sequence) END,
+		'notifications', c.decision->'notifications',
+		'agent_notice', notice_json_1(coalesce(c.presented_number, c.caller_number), l.expires_at),
+		'announcement', NULL, 'warnings', c.warnings, 'metadata', c.metadata, 'end_reason', c.end_reason,
+		'placed_at', rfc3339(c.placed_at), 'connected_at', rfc3339(c.connected_at), 'ended_at', rfc3339(c.ended_at));
+END $$;
+
+-- Where people were until a time that is over, for the sweeper.
+CREATE INDEX ON user_locations (expires_at) WHERE expires_at IS NOT NULL;
+GRANT SELECT ON user_locations TO switchback_lookup;
+CREATE POLICY lookup ON user_locations FOR SELECT TO switchback_lookup USING (true);
+CREATE FUNCTION lookup_left_locations_1(p_limit integer) RETURNS TABLE (tenant_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = switchback, pg_temp AS $$
+	SELECT DISTINCT o.tenant_id FROM (SELECT l.tenant_id FROM user_locations l
+		WHERE l.expires_at <= now() ORDER BY l.expires_at LIMIT p_limit) o
+$$;
+COMMENT ON FUNCTION lookup_left_locations_1(integer) IS 'Tenants whose users have locations that have expired.';
+ALTER FUNCTION lookup_left_locations_1(integer) OWNER TO switchback_lookup;
+SET LOCAL ROLE switchback_lookup;
+REVOKE ALL ON FUNCTION lookup_left_locations_1(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lookup_left_locations_1(integer) TO switchback_app;
+SET LOCAL ROLE switchback_owner;
