@@ -1,5 +1,5 @@
-// Writes api/emergency/dial_table.h: every region's emergency numbers, from libphonenumber's
-// ShortNumberMetadata as the npm package google-libphonenumber carries it.
+// Writes api/emergency/dial_table.h: every region's emergency numbers and other public short codes, from
+// libphonenumber's ShortNumberMetadata as the npm package google-libphonenumber carries it.
 //
 //   node tests/tools/dial-table.mjs            write the header
 //   node tests/tools/dial-table.mjs --check    exit 1 if the committed header differs
@@ -17,6 +17,7 @@ const COLUMNS = 100;
 
 // PhoneMetadata is a protocol buffer in its array form: the indexes are its field numbers.
 const EMERGENCY = 27; // PhoneMetadata.emergency, a PhoneNumberDesc
+const SHORT_CODE = 29; // PhoneMetadata.short_code, likewise: all that is dialled short
 const PATTERN = 2; // PhoneNumberDesc.national_number_pattern
 const EXAMPLE = 6; // PhoneNumberDesc.example_number
 
@@ -30,6 +31,11 @@ const PRIMARIES = new Map([
 	['MY', '999'], // 112 is forwarded to it, and from mobile phones only
 	['OM', '9999'], // the metadata's example, 1444, is not the general number
 ]);
+
+// Short codes are listed where they name single services: three digits, and no more of them in a region than
+// this. More is the metadata's "any three digits may be one", about which nobody need be warned.
+const MOST_SHORT_CODES = 60;
+const TEST_NUMBER = '933'; // of the United States and Canada: dial.c knows it
 
 const product = (left, right) => left.flatMap((a) => right.map((b) => a + b));
 
@@ -108,21 +114,41 @@ function row(region, first, numbers) {
 	return [...lines, line].join('\n');
 }
 
+// shortCodes lists the region's public short codes of three digits that are no emergency numbers.
+function shortCodes(data, numbers) {
+	const pattern = data[SHORT_CODE]?.[PATTERN];
+	if (!pattern) return [];
+	const whole = new RegExp(`^(?:${pattern})$`);
+	const codes = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, '0')).filter(
+		(code) => whole.test(code) && !numbers.includes(code) && code !== TEST_NUMBER);
+	return codes.length > MOST_SHORT_CODES ? [] : codes;
+}
+
+function shortCodeRow(region, codes) {
+	const parts = [];
+	for (let i = 0; i < codes.length; i += 20) parts.push(codes.slice(i, i + 20).join(' '));
+	const literals = parts.map((part, i) => `"${part}${i + 1 < parts.length ? ' ' : ''}"`);
+	return `\t{ "${region}",${parts.length > 1 ? '\n\t  ' : ' '}${literals.join('\n\t  ')} },`;
+}
+
 function header() {
 	const { version } = createRequire(import.meta.url)('google-libphonenumber/package.json');
 	const nanp = libphonenumber.metadata.countryCodeToRegionCodeMap[1];
 	const rows = [];
+	const codeRows = [];
 	const missing = [];
 
 	for (const [region, data] of Object.entries(
 		libphonenumber.shortnumbermetadata.countryToMetadata).sort()) {
 		const emergency = data[EMERGENCY];
 		const pattern = emergency?.[PATTERN];
+		const numbers = pattern ? expand(pattern) : [];
+		const codes = shortCodes(data, numbers);
+		if (codes.length > 0) codeRows.push(shortCodeRow(region, codes));
 		if (!pattern) {
 			missing.push(region);
 			continue;
 		}
-		const numbers = expand(pattern);
 		const whole = new RegExp(`^(?:${pattern})$`);
 		if (!/^[A-Z]{2}$/.test(region)) throw new Error(`unexpected region ${region}`);
 		for (const number of numbers)
@@ -133,13 +159,15 @@ function header() {
 	}
 
 	return `/*
- * The emergency numbers of ${rows.length} regions. GENERATED, do not edit.
+ * The emergency numbers of ${rows.length} regions, and public short codes. GENERATED, do not edit.
  *
- * Input:   google-libphonenumber ${version} (npm), ShortNumberMetadata, field "emergency"
+ * Input:   google-libphonenumber ${version} (npm), ShortNumberMetadata, fields "emergency"
+ *          and "short_code"
  * Command: ${COMMAND}   (--check compares)
  * Licence: libphonenumber metadata, Copyright (C) The Libphonenumber Authors, Apache License 2.0
  *          (http://www.apache.org/licenses/LICENSE-2.0); changed here: patterns expanded to the
- *          numbers that they match in full, a primary number chosen per region.
+ *          numbers that they match in full, a primary number chosen per region, short codes
+ *          limited to three digits and to regions with at most ${MOST_SHORT_CODES} of them.
  *
  * Known to the metadata but without an emergency number, so absent: ${missing.join(' ') || 'none'}.
  */
@@ -164,6 +192,16 @@ ${rows.join('\n')}
 };
 
 #undef DIAL_NUMBERS
+
+struct dial_codes {
+	char code[3];		  /* ISO 3166-1 alpha-2; the table is sorted by it */
+	const char *short_codes;  /* sorted, three digits each, a space between them */
+};
+
+/* Public short codes other than emergency numbers and the test number. */
+static const struct dial_codes dial_code_lists[] = {
+${codeRows.join('\n')}
+};
 
 #endif
 `;
