@@ -4,8 +4,10 @@ import test from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { document, mismatches, operations, resolve } from '../lib/openapi.mjs';
 
-const OPEN_REQUESTS = ['placeEmergencyCall', 'connectEmergencyCall', 'endEmergencyCall', 'cancelEmergencyCall', 'createCallbackResolution'];
-const OPTIONAL_IN_ANSWERS = ['next_page_token', 'emergency_numbers', 'region'];
+// Those of the emergency lane, and what shows beforehand what one of them would do.
+const AS_PLACING = ['previewEmergencyCall'];
+const OPEN_REQUESTS = ['placeEmergencyCall', 'connectEmergencyCall', 'endEmergencyCall', 'cancelEmergencyCall', 'createCallbackResolution', ...AS_PLACING];
+const OPTIONAL_IN_ANSWERS = ['next_page_token', 'emergency_numbers', 'region', 'references'];
 const SCOPES = [...document.components.schemas.Scope.enum, 'operator', null];
 
 // Every node of the document with its place.
@@ -106,7 +108,7 @@ test('every operation lists the errors that its kind can give', () => {
 		if (spec.requestBody)
 			expected.push('413');
 		if (spec.requestBody && lane === 'ordinary')
-			expected.push('415', '422');
+			expected.push('422', ...(AS_PLACING.includes(operationId) ? [] : ['415']));
 		assert.deepEqual(expected.filter((status) => !spec.responses[status]), [], operationId);
 	}
 });
@@ -128,18 +130,18 @@ test('every answer carries X-Request-Id', () => {
 			assert.ok(resolve(resolve(response).headers?.['X-Request-Id'])?.required, `${operationId} ${status}`);
 });
 
-test('requests are closed, but on emergency routes open', () => {
+test('requests are closed, but those of emergency calls open', () => {
 	for (const { operationId, lane, spec } of details.filter((d) => d.spec.requestBody)) {
 		const open = OPEN_REQUESTS.includes(operationId);
-		assert.equal(lane === 'emergency', open, operationId);
-		for (const object of objects(spec.requestBody.content['application/json'].schema))
+		assert.equal(lane === 'emergency' || AS_PLACING.includes(operationId), open, operationId);
+		for (const object of Object.values(spec.requestBody.content).flatMap(({ schema }) => objects(schema)))
 			assert.equal(object.additionalProperties, open, `${operationId}: ${object.description}`);
 	}
 });
 
 test('strings are bounded in requests of ordinary routes', () => {
-	for (const { operationId, spec } of details.filter((d) => d.spec.requestBody && d.lane === 'ordinary'))
-		for (const schema of reachable(spec.requestBody.content['application/json'].schema)) {
+	for (const { operationId, spec } of details.filter((d) => d.spec.requestBody && !OPEN_REQUESTS.includes(d.operationId)))
+		for (const schema of Object.values(spec.requestBody.content).flatMap((content) => [...reachable(content.schema)])) {
 			const bounded = schema.enum || schema.maxLength || schema.pattern;
 			assert.ok(![schema.type].flat().includes('string') || bounded, `${operationId}: ${JSON.stringify(schema)}`);
 		}

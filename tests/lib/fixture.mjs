@@ -31,6 +31,21 @@ export class Tenant {
 		return (await this.call('GET', path, { expect: 200, ...options })).body;
 	}
 
+	// PATCH, RFC 7396. etag: If-Match.
+	changing(path, body, { etag, headers = {}, ...options } = {}) {
+		const type = 'application/merge-patch+json';
+		return this.call('PATCH', path, { type, body, headers: { ...headers, ...(etag && { 'if-match': etag }) }, ...options });
+	}
+
+	// The same, where it must succeed: the resource as it is now.
+	async change(path, body, options) {
+		return (await this.changing(path, body, { expect: 200, ...options })).body;
+	}
+
+	async delete(path, options) {
+		await this.call('DELETE', path, { expect: 204, ...options });
+	}
+
 	address(body = {}) {
 		return this.create('addresses', {
 			region: this.resource.region,
@@ -42,8 +57,8 @@ export class Tenant {
 		});
 	}
 
-	site(body = {}) {
-		return this.create('sites', { name: unique('site'), region: this.resource.region, address_id: this.homeAddress.id, ...body });
+	site(body = {}, options) {
+		return this.create('sites', { name: unique('site'), region: this.resource.region, address_id: this.homeAddress.id, ...body }, options);
 	}
 
 	// A pool of a site with n new numbers, or with these.

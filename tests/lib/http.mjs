@@ -28,15 +28,16 @@ function exchange(server, method, path, headers, payload) {
 const isJson = (headers) => /^application\/(problem\+)?json\b/.test(headers['content-type'] ?? '');
 
 // One request. body is sent as JSON; text as it is, with the content type `type` (null: none). The reply is
-// { status, headers, text, body, ms }; body is parsed where it is JSON. An expected status may be given.
-export async function call(server, method, path, { key, body, text, type = 'application/json', headers = {}, expect } = {}) {
+// { status, headers, text, body, ms }; body is parsed where it is JSON. An expected status may be given, and how
+// many milliseconds to wait where an answer rightly takes long.
+export async function call(server, method, path, { key, body, text, type = 'application/json', headers = {}, expect, patience } = {}) {
 	const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
 	const sent = { ...headers };
 	if (key) sent.authorization = `Bearer ${key}`;
 	if (payload !== undefined && type) sent['content-type'] = type;
 	if (payload !== undefined && !sent['transfer-encoding']) sent['content-length'] = Buffer.byteLength(payload);
 	const started = performance.now();
-	const reply = await within(`${method} ${path}`, exchange(server, method, path, sent, payload));
+	const reply = await within(`${method} ${path}`, exchange(server, method, path, sent, payload), { ms: patience });
 	reply.ms = performance.now() - started;
 	if (method !== 'HEAD') {
 		validateReply({ method, url: path, status: reply.status, headers: reply.headers, body: reply.text });

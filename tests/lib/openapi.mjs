@@ -78,14 +78,15 @@ export const operations = table.map(({ operationId, method, path, scope, lane })
 const pathOf = (url) => url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '') || '/';
 const isParameter = (segment) => segment.startsWith('{');
 
-// Rows whose template fits the path. A literal segment goes before a parameter.
+// Rows of the template that fits the path: a literal segment goes before a parameter.
 function candidates(url) {
 	const segments = pathOf(url).split('/');
 	const literals = (row) => row.segments.filter((s) => !isParameter(s)).length;
-	return table
+	const fitting = table
 		.filter((row) => row.segments.length === segments.length &&
 			row.segments.every((s, i) => isParameter(s) ? segments[i] !== '' : s === segments[i]))
 		.sort((a, b) => literals(b) - literals(a));
+	return fitting.filter((row) => row.path === fitting[0].path);
 }
 
 // The operation that a request is for, or null; HEAD is served as GET. The url may be absolute, or a
