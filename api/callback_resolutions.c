@@ -10,7 +10,7 @@
 #include "emergency/call_request.h"
 #include "emergency/callback.h"
 #include "emergency/dial.h"
-#include "emergency/plan.h"
+#include "emergency/policy.h"
 #include "resources.h"
 #include "server/emergency.h"
 #include "server/ids.h"
@@ -134,15 +134,18 @@ static const char *resolve_key(struct request *req)
 
 static enum err resolve_load(struct request *req, struct db_batch *batch, bool fresh)
 {
+	static const json_t *const nobody[POLICY_LEVELS];
 	struct resolve *p = req->op;
 	const char *const number[] = { p->called.digits };
-	char ttl[16];
+	struct policy built_in;
+	char ttl[24];
 	const char *const params[] = { p->called.digits, p->external_call_id, p->caller_user_id,
 				       ttl };
 	enum err err;
 
 	(void)fresh;
-	snprintf(ttl, sizeof(ttl), "%d", PLAN_LEASE_TTL_SECONDS);
+	policy_resolve(nobody, false, &built_in);
+	snprintf(ttl, sizeof(ttl), "%ld", built_in.of[POLICY_LEASE_TTL_SECONDS].number);
 	if (req->who.operator) {
 		err = db_batch_add(batch, &bind_tenant, number, &p->load_slot);
 		if (!err)

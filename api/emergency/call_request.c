@@ -374,6 +374,7 @@ const char *call_request_parse(struct arena *arena, const json_t *body, struct c
 	out->site_ref = text_of(json_object_get(kept, "site_id"));
 	out->region = text_of(json_object_get(kept, "region"));
 	out->presented_number = text_of(json_object_get(kept, "presented_number"));
+	out->on_behalf_of = text_of(json_object_get(kept, "on_behalf_of"));
 	out->origin = text_of(json_object_get(kept, "origin"));
 	out->origin = out->origin ? out->origin : "planned";
 	out->assert_emergency = json_is_true(json_object_get(kept, "assert_emergency"));

@@ -21,6 +21,7 @@ struct call_request {
 	const char *region;	      /* ISO 3166-1 alpha-2 */
 	const char *presence;	      /* reported availability */
 	const char *presented_number; /* E.164 */
+	const char *on_behalf_of;     /* whose call it is; decides nothing */
 	const char *origin;	      /* "planned" or "observed" */
 	json_t *endpoint;	      /* {type, address, cellular} */
 	json_t *location; /* all members of an address of a location, null where unset */

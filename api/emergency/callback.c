@@ -220,7 +220,7 @@ bool callback_decide(struct arena *arena, const json_t *context, const char *sip
 			  "voicemail", "ivr", "queue_treatment", "music_on_hold", "priority",
 			  emergency ? "emergency" : "normal", "bypass", bypass, "on_busy",
 			  emergency ? "interrupt" : "default", "candidates", candidates_of(context),
-			  "restrictions", emergency ? plan_restrictions() : json_null()));
+			  "restrictions", emergency ? plan_restrictions(NULL) : json_null()));
 	/* The call and lease that it is for, of the callee or of the owner's own call. */
 	out->callee = out->callee ? call : NULL;
 	return out->decision != NULL;

@@ -9,9 +9,6 @@
 /* No emergency number of the table has more digits: a + before so few of them is a slip. */
 #define DIAL_SHORT 6
 
-/* 3GPP TS 22.101: the general emergency number of every mobile network. */
-#define DIAL_GENERAL "112"
-
 /* --- normalising --------------------------------------------------------------------------- */
 
 struct dial_span {
@@ -61,9 +58,9 @@ static struct dial_span dial_trim(const char *dialed)
 	return span;
 }
 
-static bool dial_is_sos_urn(struct dial_span span)
+static bool dial_is_urn(struct dial_span span, const char *urn)
 {
-	if (!dial_skip(&span, "urn:service:sos"))
+	if (!dial_skip(&span, urn))
 		return false;
 	/* .police and so on, or a parameter or ?+ component; but not another label: "sosfoo" */
 	return span.p == span.end || strchr(".;?#", *span.p) != NULL;
@@ -155,7 +152,7 @@ bool dial_normalise(const char *dialed, struct dial_string *out)
 	if (dialed == NULL)
 		return false;
 	span = dial_trim(dialed);
-	if (dial_is_sos_urn(span)) {
+	if (dial_is_urn(span, DIAL_SOS)) {
 		out->is_sos_urn = true;
 		return true;
 	}
@@ -167,11 +164,21 @@ bool dial_normalise(const char *dialed, struct dial_string *out)
 	return true;
 }
 
+bool dial_is_test_urn(const char *dialed)
+{
+	return dialed != NULL && dial_is_urn(dial_trim(dialed), DIAL_TEST_SOS);
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 static int dial_compare(const void *code, const void *region)
 {
 	return strcmp(code, ((const struct dial_region *)region)->code);
+}
+
+static int dial_compare_codes(const void *code, const void *region)
+{
+	return strcmp(code, ((const struct dial_codes *)region)->code);
 }
 
 static const struct dial_region *dial_lookup(const char *region)
@@ -228,6 +235,25 @@ const char *dial_for_location(const char *region, const char *digits)
 	return known->primary;
 }
 
+const char *dial_short_codes(const char *region)
+{
+	const struct dial_codes *known = NULL;
+
+	if (region != NULL)
+		known = bsearch(dial_region_group(region), dial_code_lists,
+				sizeof(dial_code_lists) / sizeof(dial_code_lists[0]),
+				sizeof(dial_code_lists[0]), dial_compare_codes);
+	return known != NULL ? known->short_codes : "";
+}
+
+const char *dial_test_number(const char *region)
+{
+	if (region == NULL)
+		return NULL;
+	region = dial_region_group(region);
+	return strcmp(region, "US") == 0 || strcmp(region, "CA") == 0 ? "933" : NULL;
+}
+
 const char *dial_region_group(const char *region)
 {
 	static const char *const us[] = { "PR", "VI", "GU", "AS", "MP" };
@@ -236,61 +262,4 @@ const char *dial_region_group(const char *region)
 		if (strcmp(region, us[i]) == 0)
 			return "US";
 	return region;
-}
-
-/* --- the decision -------------------------------------------------------------------------- */
-
-/* The first region of the request that lists digits; the first known one if digits is NULL. */
-static const struct dial_region *dial_find(const struct dial_request *request, const char *digits)
-{
-	for (size_t i = 0; i < request->n_regions; i++) {
-		const struct dial_region *known = dial_lookup(request->regions[i]);
-
-		if (known != NULL && (digits == NULL || dial_lists(known, digits)))
-			return known;
-	}
-	return NULL;
-}
-
-/* digits fits: it is a normalised dial string, a part of one, or out of the table. */
-static void dial_accept(struct dial_result *result, const char *digits,
-			const struct dial_region *region)
-{
-	result->outcome = DIAL_EMERGENCY;
-	memcpy(result->dial_string, digits, strlen(digits) + 1);
-	if (region != NULL)
-		memcpy(result->region, region->code, sizeof(result->region));
-}
-
-void dial_resolve(const struct dial_request *request, struct dial_result *result)
-{
-	const struct dial_region *region;
-	struct dial_string dialed;
-
-	*result = (struct dial_result){ .outcome = DIAL_NOT_EMERGENCY };
-	if (!dial_normalise(request->dialed, &dialed))
-		return;
-	if (dialed.is_sos_urn) {
-		region = dial_find(request, NULL);
-		dial_accept(result, region != NULL ? region->primary : DIAL_GENERAL, region);
-		return;
-	}
-	region = dial_find(request, dialed.digits);
-	if (region != NULL) {
-		dial_accept(result, dialed.digits, region);
-		return;
-	}
-	if (!request->is_extension && (dialed.digits[0] == '9' || dialed.digits[0] == '0')) {
-		region = dial_find(request, dialed.digits + 1);
-		if (region != NULL) {
-			dial_accept(result, dialed.digits + 1, region);
-			result->assumed_prefix = true;
-			return;
-		}
-	}
-	memcpy(result->dial_string, dialed.digits, sizeof(result->dial_string));
-	if (request->assert_emergency) {
-		result->outcome = DIAL_EMERGENCY;
-		result->asserted = true;
-	}
 }

@@ -1,97 +1,25 @@
-/*
- * See plan.h. In this release the policy is the built-in one: a number of their own is presented,
- * else one of the site's pools is leased, else the site's resource account is shown, else a
- * fallback; the call goes to the PSAP alone.
- */
+/* See plan.h: what was dialled, which policies are in force, and the parts of the plan in turn. */
 #include "plan.h"
 
-#include <string.h>
-
-#include "server/fields.h"
+#include "decision.h"
 
 #define MAX_REGIONS 5
+#define TRACE_SIZE 3900
 
-static const char *text(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name));
-}
-
-/* --- where --------------------------------------------------------------------------------------- */
-
-json_t *plan_location(const json_t *context, const struct call_request *req, const char **source)
-{
-	json_t *named = json_object_get(context, "address");
-	json_t *user = json_object_get(json_object_get(context, "user"), "address");
-	json_t *site = json_object_get(json_object_get(context, "site"), "address");
-
-	*source = "caller";
-	if (json_is_object(named))
-		return named;
-	if (req->location)
-		return req->location;
-	*source = "user";
-	if (json_is_object(user))
-		return user;
-	*source = "site";
-	if (json_is_object(site))
-		return site;
-	*source = "none";
-	return NULL;
-}
-
-static bool is_place(const json_t *location)
-{
-	return json_is_string(json_object_get(location, "street")) ||
-	       json_is_string(json_object_get(location, "city")) ||
-	       json_is_string(json_object_get(location, "postal_code")) ||
-	       json_is_string(json_object_get(location, "name")) ||
-	       (json_is_number(json_object_get(location, "latitude")) &&
-		json_is_number(json_object_get(location, "longitude")));
-}
-
-void plan_overlay(json_t *context, struct call_request *req)
-{
-	static const char *const more[] = { "floor",	     "room",   "latitude",    "longitude",
-					    "uncertainty_m", "method", "detected_at", NULL };
-	json_t *named = json_object_get(context, "address");
-
-	if (!req->address_ref || !req->location)
-		return;
-	for (const char *const *m = more; json_is_object(named) && *m; m++)
-		if (!json_is_null(json_object_get(req->location, *m)))
-			json_object_set(named, *m, json_object_get(req->location, *m));
-	if (!json_is_object(named) && !is_place(req->location))
-		req->location = NULL;
-}
+/* --- what was dialled ---------------------------------------------------------------------------- */
 
 static size_t regions_of(const json_t *context, const struct call_request *req,
 			 const char *regions[MAX_REGIONS])
 {
-	const json_t *named = json_object_get(context, "address");
+	const struct place where = location_named(context, req);
 	size_t n = 0;
 
 	regions[n++] = req->region;
-	regions[n++] = json_is_object(named) ? text(named, "region")
-		       : req->location	     ? text(req->location, "region")
-					     : NULL;
-	regions[n++] = text(json_object_get(json_object_get(context, "user"), "address"), "region");
-	regions[n++] = text(json_object_get(context, "site"), "region");
-	regions[n++] = text(json_object_get(context, "tenant"), "region");
+	regions[n++] = text(where.address, "region");
+	regions[n++] = text(member(member(context, "user"), "address"), "region");
+	regions[n++] = text(member(context, "site"), "region");
+	regions[n++] = text(member(context, "tenant"), "region");
 	return n;
-}
-
-void plan_dial(const json_t *context, const struct call_request *req, struct dial_result *out)
-{
-	const char *regions[MAX_REGIONS];
-	const struct dial_request dial = {
-		.dialed = req->dialed,
-		.regions = regions,
-		.n_regions = regions_of(context, req, regions),
-		.is_extension = json_is_true(json_object_get(context, "extension")),
-		.assert_emergency = req->assert_emergency,
-	};
-
-	dial_resolve(&dial, out);
 }
 
 const char *plan_region(const json_t *context, const struct call_request *req)
@@ -100,326 +28,260 @@ const char *plan_region(const json_t *context, const struct call_request *req)
 	const size_t n = regions_of(context, req, regions);
 
 	for (size_t i = 0; i < n; i++)
-		if (regions[i] && dial_region_known(regions[i]))
+		if (regions[i] != NULL && dial_region_known(regions[i]))
 			return regions[i];
 	return NULL;
 }
 
-/* The region that decides what is dialled and how the location is conveyed. */
-static const char *call_region(const json_t *context, const struct call_request *req)
+static bool read_rules(struct decision *d)
 {
-	const char *source;
-	const json_t *where = plan_location(context, req, &source);
-	const char *region = where ? text(where, "region") : NULL;
+	static const char *const kinds[] = { "mask", "custom", "test", "override" };
+	const json_t *rules = member(d->context, "rules"), *rule;
+	struct dial_entry *out = arena_alloc(d->arena, (json_array_size(rules) + 1) * sizeof(*out));
+	size_t i, k;
 
-	if (!region)
-		region = plan_region(context, req);
-	return region ? region : "";
-}
-
-/* --- the parts of a rung -------------------------------------------------------------------------- */
-
-static json_t *strings(const char *const *list)
-{
-	json_t *out = json_array();
-
-	for (; *list; list++)
-		json_array_append_new(out, json_string(*list));
-	return out;
-}
-
-json_t *plan_restrictions(void)
-{
-	/* All that Teams blocks during an emergency call, and the controls that Dynamics leaves. */
-	static const char *const blocked[] = { "hold",
-					       "local_mute",
-					       "remote_mute",
-					       "transfer",
-					       "start_recording",
-					       "stop_recording",
-					       "add_participant",
-					       "remove_participant",
-					       NULL };
-	static const char *const visible[] = { "device_settings", "end_call", NULL };
-
-	return json_pack("{s:o, s:o, s:s, s:b, s:b}", "blocked_operations", strings(blocked),
-			 "visible_controls", strings(visible), "incoming_calls", "blocked",
-			 "record", 0, "history", 1);
-}
-
-static bool has_carrier(const json_t *context, const char *type)
-{
-	const json_t *carriers = json_object_get(context, "carriers");
-	size_t i;
-	json_t *v;
-
-	json_array_foreach (carriers, i, v)
-		if (!strcmp(json_string_value(v), type))
-			return true;
-	return false;
-}
-
-/* Carriers in order, as far as the tenant owns such a number. */
-static json_t *psap_leg(const json_t *context, const struct call_request *req,
-			const struct dial_result *dial, json_t *warnings)
-{
-	static const char *const order[] = { "native", "operator_connect" };
-	const char *number = dial->dial_string;
-	const char *via = NULL;
-	json_t *alternates = json_array();
-
-	if (!dial->asserted)
-		number = dial_for_location(call_region(context, req), number);
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (!has_carrier(context, order[i]))
+	if (out == NULL)
+		return false;
+	json_array_foreach (rules, i, rule) {
+		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+			if (same(text(rule, "kind"), kinds[k]))
+				break;
+		if (k == sizeof(kinds) / sizeof(kinds[0])) {
+			out[i].pattern = ""; /* of a later release: it matches nothing */
 			continue;
-		if (!via)
-			via = order[i];
-		else
-			json_array_append_new(alternates,
-					      json_pack("{s:s, s:n}", "via", order[i], "trunk"));
+		}
+		out[i] = (struct dial_entry){
+			.kind = (enum dial_kind)k,
+			.site_level = json_is_true(json_object_get(rule, "site_level")),
+			.pattern = text(rule, "pattern"),
+			.translation = text(rule, "translation"),
+		};
 	}
-	if (!via)
-		warn(warnings, "no_emergency_carrier",
-		     "The tenant has neither a native nor an operator_connect number: no carrier takes the call for it.");
-	return json_pack("{s:s, s:s, s:s?, s:n, s:i, s:o}", "target", "psap", "dial", number, "via",
-			 via, "trunk", "start_after_seconds", 0, "alternates", alternates);
-}
-
-static json_t *route_of(const json_t *context, const struct call_request *req,
-			const struct dial_result *dial, bool device, json_t *warnings)
-{
-	json_t *legs = json_array();
-
-	if (!device && strcmp(req->origin, "observed"))
-		json_array_append_new(legs, psap_leg(context, req, dial, warnings));
-	return json_pack("{s:s, s:s, s:o}", "path", "psap_only", "handled_by",
-			 device ? "device" : "switch", "legs", legs);
-}
-
-/* Same place, whatever id it was read under and however it was found. */
-static bool same_place(const json_t *a, const json_t *b)
-{
-	static const char *const members[] = { "region",      "admin_area", "city",
-					       "postal_code", "street",	    "house_number",
-					       "floor",	      "room",	    NULL };
-
-	for (const char *const *m = members; *m; m++)
-		if (!json_equal(json_object_get(a, *m), json_object_get(b, *m)))
-			return false;
+	d->rules = out;
+	d->n_rules = json_array_size(rules);
 	return true;
 }
 
-/* What a rung presents, as far as it is known before the database takes it. */
-struct presented {
-	bool any;	  /* a number at all: without one nothing can be looked up by it */
-	const char *type; /* NULL: not known */
-	json_t *address;  /* its address of record, NULL or null: none of its own */
-};
-
-/* US and Canada, native: the caller's location goes with the call. Elsewhere and with direct routing
-   the PSAP looks up the caller ID: it sees the number's address of record. */
-static json_t *location_of(const json_t *context, const struct call_request *req,
-			   const struct presented *number, json_t *warnings)
+static const char *rule_name(const struct decision *d, size_t index)
 {
-	json_t *site = json_object_get(json_object_get(context, "site"), "address");
-	const char *group = dial_region_group(call_region(context, req));
-	const char *source;
-	json_t *where = plan_location(context, req, &source);
-	json_t *record = json_is_object(number->address) ? number->address
-			 : json_is_object(site)		 ? site
-							 : NULL;
-	const bool native = !number->type || !strcmp(number->type, "native");
-	const bool sent =
-		!number->any || (native && (!strcmp(group, "US") || !strcmp(group, "CA")));
+	const json_t *rule = json_array_get(member(d->context, "rules"), index);
+	const char *name = text(rule, "name");
 
-	if (!where && !record) {
-		warn(warnings, "no_address",
-		     "No location is known: not of the caller, the user or the site.");
-		return json_pack("{s:s, s:n, s:n, s:n}", "source", "none", "conveyed_by", "address",
-				 "caller_address");
-	}
-	if (where && (!record || sent))
-		return json_pack("{s:s, s:s, s:O, s:n}", "source", source, "conveyed_by", "pidf_lo",
-				 "address", where, "caller_address");
-	if (where && !same_place(where, record)) {
-		warn(warnings, "location_differs",
-		     "The PSAP looks up the caller ID and sees its address of record, not where the caller is.");
-		return json_pack("{s:s, s:s, s:O, s:O}", "source",
-				 record == number->address ? "number" : "site", "conveyed_by",
-				 "caller_id", "address", record, "caller_address", where);
-	}
-	return json_pack("{s:s, s:s, s:O, s:n}", "source",
-			 record == number->address ? "number" : "site", "conveyed_by", "caller_id",
-			 "address", record, "caller_address");
+	return name != NULL ? name : text(rule, "id") != NULL ? text(rule, "id") : "";
 }
 
-/* {decision, warnings}: everything of a rung but its number. */
-static json_t *complete(const json_t *context, const struct call_request *req,
-			const struct dial_result *dial, const struct presented *number, bool device,
-			const json_t *above)
+static void trace_dial(struct decision *d)
 {
-	json_t *warnings = json_copy((json_t *)(uintptr_t)above);
-	json_t *location = location_of(context, req, number, warnings);
-	json_t *route = route_of(context, req, dial, device, warnings);
+	static const char *const outcomes[] = { "emergency", "test", "custom",
+						"not_an_emergency_number" };
+	const struct dial_result *dial = &d->dial;
+	const char *because = "No region of the call and no dial rule knows it.";
 
-	return json_pack("{s:{s:o, s:o, s:o, s:[]}, s:o}", "decision", "route", route, "location",
-			 location, "restrictions", plan_restrictions(), "notifications", "warnings",
-			 warnings);
+	trace_step(d, "normalise", *d->dialed ? d->dialed : dial->dial_string,
+		   text_join(d->arena, "Dialled was ", d->req->dialed, ".", NULL));
+	if (dial->mask != DIAL_NO_RULE)
+		trace_step(d, "mask", dial->dial_string,
+			   text_join(d->arena, "Dial rule ", rule_name(d, dial->mask),
+				     " stands for it.", NULL));
+	if (dial->assumed_prefix)
+		trace_step(d, "prefix", dial->dial_string,
+			   "The first digit was taken for an outside-line prefix.");
+	if (dial->asserted)
+		because = "The request asserts that it is an emergency number.";
+	else if (*dial->region)
+		because = text_join(d->arena, dial->dial_string, " is a number of the region ",
+				    dial->region, ".", NULL);
+	else if (dial->rule != DIAL_NO_RULE)
+		because = text_join(d->arena, "Dial rule ", rule_name(d, dial->rule), " says so.",
+				    NULL);
+	else if (dial->outcome != DIAL_NOT_EMERGENCY)
+		because = "A service was asked for, and no region of the call has a number for it.";
+	trace_step(d, "dial", outcomes[dial->outcome], because);
+	if (dial->outcome == DIAL_EMERGENCY && dial->rule != DIAL_NO_RULE)
+		trace_step(d, "override", dial->dial_string,
+			   text_join(d->arena, "Dial rule ", rule_name(d, dial->rule),
+				     " is of exactly this number.", NULL));
 }
 
-/* --- the ladder ----------------------------------------------------------------------------------- */
-
-struct climb {
-	const json_t *context;
-	const struct call_request *req;
-	const struct dial_result *dial;
-	json_t *ladder;
-	json_t *above; /* warnings of the steps down so far */
-};
-
-static void rung(struct climb *c, const char *source, const char *number, const char *type,
-		 json_t *address, bool device)
+/* False: out of memory. */
+static bool find_dialled(struct decision *d)
 {
-	const struct presented presented = { number != NULL, type, address };
-	json_t *r = complete(c->context, c->req, c->dial, &presented, device, c->above);
+	const char *regions[MAX_REGIONS];
+	struct dial_string dialed;
+	struct plan *out = d->out;
 
-	json_object_set_new(r, "source", json_string(source));
-	json_object_set_new(r, "number", number ? json_string(number) : json_null());
-	json_object_set_new(r, "number_type", number && type ? json_string(type) : json_null());
-	json_array_append_new(c->ladder, r);
+	if (!read_rules(d))
+		return false;
+	dial_resolve(
+		&(struct dial_request){
+			.dialed = d->req->dialed,
+			.regions = regions,
+			.n_regions = regions_of(d->context, d->req, regions),
+			.rules = d->rules,
+			.n_rules = d->n_rules,
+			.is_extension = json_is_true(json_object_get(d->context, "extension")),
+			.assert_emergency = d->req->assert_emergency,
+		},
+		&d->dial);
+	(void)dial_normalise(d->req->dialed, &dialed);
+	d->dialed = arena_strdup(d->arena, dialed.digits);
+	out->dial_string = arena_strdup(d->arena, d->dial.dial_string);
+	if (d->dialed == NULL || out->dial_string == NULL)
+		return false;
+	if (d->dial.rule != DIAL_NO_RULE)
+		d->rule = json_array_get(member(d->context, "rules"), d->dial.rule);
+	out->refused = d->dial.outcome == DIAL_NOT_EMERGENCY;
+	out->test = d->dial.outcome == DIAL_TEST_CALL;
+	out->custom = d->dial.outcome == DIAL_CUSTOM_NUMBER;
+	out->asserted = d->dial.asserted;
+	if (out->test)
+		out->service_urn = DIAL_TEST_SOS;
+	else if (!out->refused && !out->custom && !out->asserted)
+		out->service_urn = DIAL_SOS;
+	trace_dial(d);
+	return true;
 }
 
-/* All pools of the site are one rung: no number is shared while any of them has a free one. */
-static void pool_rung(struct climb *c)
+/* --- what holds for the whole call --------------------------------------------------------------- */
+
+static void ignored_of_address(struct decision *d)
 {
-	const json_t *pools = json_object_get(json_object_get(c->context, "site"), "pools");
-	json_t *ids = json_array(), *types = json_object(), *pool;
+	static const char *const members[] = { "admin_area",   "city", "postal_code", "street",
+					       "house_number", "name", NULL };
+	const bool named = json_is_object(member(d->context, "address"));
+
+	if (d->req->address_ref != NULL && !named)
+		warn_call(d, "request", "ignored_member",
+			  "/location/address_id: names no address; it was left out.");
+	for (const char *const *m = members; *m && named && d->req->address_ref != NULL; m++)
+		if (member(d->req->location, *m) != NULL)
+			warn_call(d, "request", "ignored_member",
+				  text_join(d->arena, "/location/", *m,
+					    ": is that of the address_id; it was left out.", NULL));
+}
+
+static void general_warnings(struct decision *d)
+{
+	const json_t *w;
 	size_t i;
 
-	json_array_foreach (pools, i, pool) {
-		const char *type = text(pool, "number_type");
-		const struct presented presented = { true, type, NULL };
-
-		if (!json_integer_value(json_object_get(pool, "numbers")))
-			continue;
-		json_array_append(ids, json_object_get(pool, "id"));
-		if (!json_object_get(types, type))
-			json_object_set_new(
-				types, type,
-				complete(c->context, c->req, c->dial, &presented, false, c->above));
-	}
-	if (json_array_size(ids)) {
-		json_array_append_new(c->ladder,
-				      json_pack("{s:s, s:O, s:O}", "source", "pool_lease", "pools",
-						ids, "types", types));
-		warn(c->above, "pool_empty", "No number of the site's pools could be leased.");
-	} else if (json_array_size(pools)) {
-		warn(c->above, "pool_empty", "The site's pools have no number that can be leased.");
-	} else {
-		warn(c->above, "no_pool",
-		     "The user has no number of their own and the site has no pool.");
-	}
-	json_decref(ids);
-	json_decref(types);
+	json_array_foreach (d->req->warnings, i, w)
+		warn_call(d, "request", text(w, "code"), text(w, "detail"));
+	if (d->user == NULL)
+		warn_call(d, "request", "unknown_user",
+			  "user_id names no user: the call is served as a guest's.");
+	else if (json_is_false(json_object_get(d->user, "outbound_enabled")))
+		warn_call(d, "request", "outbound_disabled",
+			  "Outbound calling is switched off for the user; this call is served.");
+	if (d->req->site_ref != NULL && !json_is_true(json_object_get(d->site, "named")))
+		warn_call(d, "request", "ignored_member",
+			  "/site_id: names no site; it was left out.");
+	ignored_of_address(d);
+	if (d->req->on_behalf_of != NULL)
+		trace_step(d, "request", "on_behalf_of",
+			   "The call is placed for another: the user's own policies count.");
+	if (d->dial.assumed_prefix)
+		warn_call(d, "dial", "assumed_prefix",
+			  text_join(d->arena,
+				    "The first digit was taken for an outside-line prefix: ",
+				    d->out->dial_string, ".", NULL));
+	if (d->dial.asserted)
+		warn_call(d, "dial", "not_in_number_tables",
+			  text_join(d->arena, d->out->dial_string,
+				    " is no emergency number that is known for the call's regions.",
+				    NULL));
 }
 
-/* The number of a fallback destination, where it is one. */
-static const char *fallback_number(const json_t *holder)
+static void resolve_policies(struct decision *d)
 {
-	const char *address = text(json_object_get(holder, "fallback"), "address");
+	const json_t *const levels[POLICY_LEVELS] = {
+		[LEVEL_TENANT] = member(d->tenant, "policy"),
+		[LEVEL_SITE] = member(d->site, "policy"),
+		[LEVEL_USER] = member(d->user, "policy"),
+	};
+	const bool site_first = same(text(d->tenant, "policy_order"), "site_first");
 
-	return address && is_e164(address) ? address : NULL;
+	policy_resolve(levels, site_first, &d->out->policy);
+	trace_step(d, "policy_order", site_first ? "site_first" : "user_first",
+		   "It is the tenant's: which of two levels that both say something counts.");
 }
 
-static void lower_rungs(struct climb *c)
+/* The device's own carrier: the presence stays, unless somebody asked for more than what is built in. */
+static void decide_presence(struct decision *d)
 {
-	const json_t *site = json_object_get(c->context, "site");
-	const json_t *account = json_object_get(site, "resource_account");
-	const char *number = text(account, "number");
+	const bool lock = setting(d, POLICY_PRESENCE_LOCK) != 0;
+	const bool said = d->out->policy.of[POLICY_PRESENCE_LOCK].level != LEVEL_BUILT_IN;
 
-	if (number) {
-		rung(c, "resource_account", number, text(account, "number_type"), NULL, false);
-		return; /* it can always be had */
-	}
-	number = fallback_number(site);
-	if (!number)
-		number = fallback_number(json_object_get(c->context, "tenant"));
-	if (number) {
-		warn(c->above, "caller_id_fallback",
-		     "There is no resource account: the fallback's number is presented.");
-		rung(c, "fallback", number, NULL, NULL, false);
-		return;
-	}
-	warn(c->above, "no_caller_id",
-	     "There is no number to present: emergency services cannot call back.");
-	rung(c, "none", NULL, NULL, NULL, false);
+	d->out->locks_presence = lock && (said || !d->device);
+	trace_policy(d, POLICY_PRESENCE_LOCK);
+	if (d->out->locks_presence)
+		trace_policy(d, POLICY_PRESENCE_VALUE);
+	trace_field(d, "presence", d->out->locks_presence ? "locked" : "left", POLICY_PRESENCE_LOCK,
+		    d->out->locks_presence ? "The policy locks it during an emergency call."
+		    : lock ? "The device takes the call, and no policy asks for a lock."
+			   : "The policy leaves it alone.");
 }
 
-/* A mobile's own carrier takes the call: no lease, and the agent's presence stays. */
+static void decide_times(struct decision *d)
+{
+	const enum policy_field ttl =
+		d->out->test ? POLICY_TEST_LEASE_TTL_SECONDS : POLICY_LEASE_TTL_SECONDS;
+
+	d->out->ttl_seconds = setting(d, ttl);
+	d->out->max_call_seconds = setting(d, POLICY_MAX_CALL_SECONDS);
+	trace_policy(d, ttl);
+	trace_policy(d, POLICY_MAX_CALL_SECONDS);
+}
+
+/* A mobile's own carrier takes the call, unless it has none. */
 static bool by_device(const struct call_request *req)
 {
-	const char *type = text(req->endpoint, "type");
-
-	return type && !strcmp(type, "mobile") &&
+	return same(text(req->endpoint, "type"), "mobile") &&
 	       !json_is_false(json_object_get(req->endpoint, "cellular"));
 }
 
-static void general_warnings(const json_t *context, struct call_request *req,
-			     const struct dial_result *dial)
+/* --- the plan ------------------------------------------------------------------------------------ */
+
+bool plan_make(struct arena *arena, const json_t *context, const struct call_request *req,
+	       struct plan *out)
 {
-	static const char *const address_members[] = { "admin_area", "city",	     "postal_code",
-						       "street",     "house_number", "name",
-						       NULL };
-	const json_t *user = json_object_get(context, "user");
-	const bool named = json_is_object(json_object_get(context, "address"));
+	struct decision d = {
+		.arena = arena,
+		.context = context,
+		.tenant = member(context, "tenant"),
+		.user = member(context, "user"),
+		.site = member(context, "site"),
+		.req = req,
+		.out = out,
+		.device = by_device(req),
+		.observed = same(req->origin, "observed"),
+	};
 
-	if (!json_is_object(user))
-		warn(req->warnings, "unknown_user",
-		     "user_id names no user: the call is served as a guest's.");
-	else if (json_is_false(json_object_get(user, "outbound_enabled")))
-		warn(req->warnings, "outbound_disabled",
-		     "Outbound calling is switched off for the user; this call is served.");
-	if (req->site_ref &&
-	    !json_is_true(json_object_get(json_object_get(context, "site"), "named")))
-		warn(req->warnings, "ignored_member", "/site_id: names no site; it was left out.");
-	for (const char *const *m = address_members; *m && named && req->location; m++)
-		if (!json_is_null(json_object_get(req->location, *m)))
-			warn(req->warnings, "ignored_member",
-			     "/location/%s: is that of the address_id; it was left out.", *m);
-	if (req->address_ref && !named)
-		warn(req->warnings, "ignored_member",
-		     "/location/address_id: names no address; it was left out.");
-	if (dial->assumed_prefix)
-		warn(req->warnings, "assumed_prefix",
-		     "The first digit was taken for an outside-line prefix: %s.",
-		     dial->dial_string);
-	if (dial->asserted)
-		warn(req->warnings, "not_in_number_tables",
-		     "%s is no emergency number that is known for the call's regions.",
-		     dial->dial_string);
-}
-
-bool plan_make(struct arena *arena, const json_t *context, struct call_request *req,
-	       const struct dial_result *dial, struct plan *out)
-{
-	const json_t *number = json_object_get(json_object_get(context, "user"), "number");
-	struct climb c = { .context = context, .req = req, .dial = dial };
-
-	general_warnings(context, req, dial);
-	c.ladder = out->ladder = arena_json(arena, json_array());
-	c.above = arena_json(arena, json_array());
-	if (!c.ladder || !c.above)
+	*out = (struct plan){ .handled_by_device = d.device };
+	json_text_start(&d.trace, arena, TRACE_SIZE);
+	json_text_start(&d.warnings, arena, 240);
+	json_text_open(&d.trace, NULL, '[');
+	json_text_open(&d.warnings, NULL, '[');
+	if (!find_dialled(&d))
 		return false;
-	out->locks_presence = !by_device(req);
-	if (by_device(req)) {
-		rung(&c, "none", NULL, NULL, NULL, true);
-	} else if (json_is_object(number)) {
-		rung(&c, "user_number", text(number, "number"), text(number, "number_type"),
-		     json_object_get(number, "address"), false);
-	} else {
-		pool_rung(&c);
-		lower_rungs(&c);
+	if (!out->refused) {
+		general_warnings(&d);
+		resolve_policies(&d);
+		location_find(&d);
+		route_decide(&d);
+		notify_decide(&d);
+		restrictions_decide(&d);
+		notice_decide(&d);
+		decide_times(&d);
+		ladder_write(&d);
+		decide_presence(&d);
+		out->ladder = json_text_end(&d.ladder);
 	}
-	return json_array_size(out->ladder) > 0;
+	json_text_close(&d.trace, ']');
+	json_text_close(&d.warnings, ']');
+	out->trace = json_text_end(&d.trace);
+	out->warnings = json_text_end(&d.warnings);
+	/* An arena that failed once fails for good: no part was left out for want of memory. */
+	return out->trace != NULL && out->warnings != NULL &&
+	       (out->refused || out->ladder != NULL) && arena_alloc(arena, 1) != NULL;
 }

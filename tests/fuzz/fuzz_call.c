@@ -1,7 +1,7 @@
 /*
  * The rules of the field on anything. Input: one byte that says which, one or more bytes that change
  * a fixed context, then JSON.
- *   0 1 2  call_request_parse() of the JSON, plan_dial() and plan_make()
+ *   0 1 2  call_request_parse() of the JSON, and plan_make()
  *   3      call_action_parse() of the JSON
  *   4      callback_decide(); what follows the first byte makes the context
  * A call that was taken must get a usable answer: a ladder whose last rung can always be had, each
@@ -139,14 +139,14 @@ static void check_location(const json_t *location)
 	require(member(location, "caller_address") != NULL);
 }
 
-/* What place_call_1 takes from a rung, or from a rung's pool of a type. */
-static void check_rung(const json_t *rung, const struct call_request *r, bool device)
+/* What place_call_3 takes from a rung, or from a rung's pool of a type. */
+static void check_rung(const json_t *rung, const struct call_request *r, bool device, bool test)
 {
 	const json_t *decision = member(rung, "decision"), *route = member(decision, "route");
 	const json_t *legs = member(route, "legs");
 	const bool under_way = device || !strcmp(r->origin, "observed");
 
-	require(json_object_size(decision) == 4);
+	require(json_object_size(decision) == 6);
 	require(json_string_length(member(route, "path")) > 0);
 	require(!strcmp(json_string_value(member(route, "handled_by")),
 			device ? "device" : "switch"));
@@ -156,10 +156,13 @@ static void check_rung(const json_t *rung, const struct call_request *r, bool de
 	check_location(member(decision, "location"));
 	require(json_object_size(member(decision, "restrictions")) == 5);
 	require(json_is_array(member(decision, "notifications")));
+	require(json_is_array(member(decision, "recipients")));
+	require(json_object_size(member(decision, "notice")) == 4);
+	require(json_object_size(member(decision, "announcement")) == (test ? 4 : 0));
 	check_warnings(member(rung, "warnings"));
 }
 
-static void check_pools(const json_t *rung, const struct call_request *r)
+static void check_pools(const json_t *rung, const struct call_request *r, bool test)
 {
 	json_t *types = member(rung, "types"), *type;
 	const char *name;
@@ -167,37 +170,46 @@ static void check_pools(const json_t *rung, const struct call_request *r)
 	require(json_array_size(member(rung, "pools")) > 0);
 	require(json_object_size(types) > 0);
 	json_object_foreach (types, name, type)
-		check_rung(type, r, false);
+		check_rung(type, r, false, test);
 }
 
-static void check_plan(const struct plan *plan, const struct call_request *r)
+static json_t *document(struct arena *arena, const char *text)
 {
-	const size_t n = json_array_size(plan->ladder);
+	json_t *json = arena_json(arena, json_loads(text, JSON_REJECT_DUPLICATES, NULL));
+
+	require(json != NULL);
+	return json;
+}
+
+static void check_plan(struct arena *arena, const struct plan *plan, const struct call_request *r)
+{
+	const json_t *ladder = document(arena, plan->ladder);
+	const size_t n = json_array_size(ladder);
 	json_t *rung;
 	size_t i;
 
 	require(n > 0);
-	json_array_foreach (plan->ladder, i, rung) {
+	json_array_foreach (ladder, i, rung) {
 		const char *source = json_string_value(member(rung, "source"));
 
 		require(source != NULL);
 		if (!strcmp(source, "pool_lease")) {
 			require(i + 1 < n); /* the last one can always be had */
-			check_pools(rung, r);
+			require(json_is_true(member(rung, "test")) == plan->test);
+			check_pools(rung, r, plan->test);
 			continue;
 		}
 		require(i + 1 == n); /* nothing comes after what can always be had */
 		require(json_is_null(member(rung, "number")) == !strcmp(source, "none"));
-		check_rung(rung, r, !plan->locks_presence);
+		check_rung(rung, r, plan->handled_by_device, plan->test);
 	}
-	check_warnings(r->warnings);
+	check_warnings(document(arena, plan->warnings));
 }
 
 static void place(struct arena *arena, uint8_t bits, const json_t *body)
 {
 	json_t *context = arena_json(arena, json_loads(call_context, 0, NULL));
 	struct call_request request;
-	struct dial_result dial;
 	struct plan plan;
 	const char *missing;
 
@@ -213,13 +225,11 @@ static void place(struct arena *arena, uint8_t bits, const json_t *body)
 	check_request(body, missing, &request);
 	if (missing)
 		return;
-	plan_overlay(context, &request);
-	plan_dial(context, &request, &dial);
 	plan_region(context, &request);
-	if (dial.outcome != DIAL_EMERGENCY)
-		return;
-	require(plan_make(arena, context, &request, &dial, &plan));
-	check_plan(&plan, &request);
+	require(plan_make(arena, context, &request, &plan));
+	document(arena, plan.trace);
+	if (!plan.refused)
+		check_plan(arena, &plan, &request);
 }
 
 static void act(struct arena *arena, uint8_t bits, const json_t *body)

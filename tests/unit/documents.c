@@ -40,9 +40,21 @@ json_t *doc(const char *text)
 	for (char *p = quoted; *p; p++)
 		if (*p == '\'')
 			*p = '"';
-	json = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	json = json_loads(quoted, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES,
+			  &error);
 	if (!json)
 		fail_msg("%s: %s", error.text, text);
+	assert_true(arena_defer(arena, release, json));
+	return json;
+}
+
+json_t *doc_of(const char *text)
+{
+	json_error_t error;
+	json_t *json = text ? json_loads(text, JSON_REJECT_DUPLICATES, &error) : NULL;
+
+	if (!json)
+		fail_msg("%s", text ? text : "no text");
 	assert_true(arena_defer(arena, release, json));
 	return json;
 }

@@ -21,6 +21,9 @@ int end_documents(void **state);
 /* The document; ' stands for ". Fails the test where it is no JSON. */
 json_t *doc(const char *text);
 
+/* The document of a text that is JSON. */
+json_t *doc_of(const char *text);
+
 /* Its text, members sorted; "nothing" for NULL. */
 const char *dump(const json_t *json);
 

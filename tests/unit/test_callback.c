@@ -261,7 +261,7 @@ static void test_callback(void **state)
 static void test_restrictions(void **state)
 {
 	json_t *got = decided("{'leases': [" HELD("anna", ALL, TEAMS) "]}", NULL);
-	json_t *want = arena_json(arena, plan_restrictions());
+	json_t *want = arena_json(arena, plan_restrictions(NULL));
 
 	(void)state;
 	assert_true(json_equal(json_object_get(got, "restrictions"), want));

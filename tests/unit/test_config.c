@@ -69,6 +69,8 @@ static void test_all_set(void **state)
 		"SWITCHBACK_OPERATOR_KEY=" OPERATOR_TEXT,
 		"SWITCHBACK_WEBHOOK_ALLOW_HTTP=true",
 		"SWITCHBACK_WEBHOOK_ALLOW_CIDRS=127.0.0.0/8, fd00::/8,192.0.2.1/32,0.0.0.0/0",
+		"SWITCHBACK_SMTP_URL=smtps://user:p%40ss@mail.example:465",
+		"SWITCHBACK_SMTP_FROM=switchback@calls.example",
 		NULL
 	};
 	struct config config;
@@ -87,6 +89,8 @@ static void test_all_set(void **state)
 	assert_int_equal(config.webhook_allow_cidrs[1].address[0], 0xfd);
 	assert_int_equal(config.webhook_allow_cidrs[2].bits, 32);
 	assert_int_equal(config.webhook_allow_cidrs[3].bits, 0);
+	assert_string_equal(config.smtp_url, "smtps://user:p%40ss@mail.example:465");
+	assert_string_equal(config.smtp_from, "switchback@calls.example");
 	config_free(&config);
 	assert_null(config.operator_key);
 }
@@ -128,6 +132,20 @@ static const char *const wrong[] = {
 	"SWITCHBACK_OPERATOR_KEY=",
 	"SWITCHBACK_OPERATOR_KEY=0123456789abcdef0123456789abcde",
 	"SWITCHBACK_OPERATOR_KEY=0123456789abcdef 123456789abcdef",
+	"SWITCHBACK_SMTP_URL=",
+	"SWITCHBACK_SMTP_URL=mail.example",
+	"SWITCHBACK_SMTP_URL=http://mail.example",
+	"SWITCHBACK_SMTP_URL=smtp://",
+	"SWITCHBACK_SMTP_URL=smtp://mail.example:port",
+	"SWITCHBACK_SMTP_URL=smtp://mail.example:65536",
+	"SWITCHBACK_SMTP_URL=smtp://mail.example/name",
+	"SWITCHBACK_SMTP_URL=smtp://mail.example?a=b",
+	"SWITCHBACK_SMTP_URL=smtp://mail.example#a",
+	"SWITCHBACK_SMTP_URL=smtp://mail.exam\rple",
+	"SWITCHBACK_SMTP_FROM=",
+	"SWITCHBACK_SMTP_FROM=switchback",
+	"SWITCHBACK_SMTP_FROM=Switchback <a@b>",
+	"SWITCHBACK_SMTP_FROM=a@b\r\nBcc: c@d",
 	"SWITCHBACK_WEBHOOK_ALLOW_HTTP=1",
 	"SWITCHBACK_WEBHOOK_ALLOW_HTTP=",
 	"SWITCHBACK_WEBHOOK_ALLOW_HTTP=TRUE",
@@ -217,6 +235,21 @@ static void test_all_faults_at_once(void **state)
 	assert_null(strstr(said, "short"));
 }
 
+/* Without a sender no mail can be sent: said at once, and not when somebody is to be told. */
+static void test_smtp_needs_a_sender(void **state)
+{
+	const char *const entries[] = { URL, KEY, "SWITCHBACK_SMTP_URL=smtp://mail.example", NULL };
+	const char *const sender[] = { URL, KEY, "SWITCHBACK_SMTP_FROM=a@b", NULL };
+	struct config config;
+
+	(void)state;
+	assert_false(load(&config, CONFIG_ALL, entries));
+	assert_non_null(strstr(said, "SWITCHBACK_SMTP_FROM must be set"));
+	assert_true(load(&config, CONFIG_ALL, sender));
+	assert_null(config.smtp_url);
+	config_free(&config);
+}
+
 /* The name of a file with this text, for the caller to unlink. */
 static char *file_with(const char *text, size_t length, char name[static 32])
 {
@@ -274,6 +307,8 @@ static void test_help(void **state)
 					     "SWITCHBACK_SECRETS_KEY",
 					     "SWITCHBACK_WEBHOOK_ALLOW_HTTP",
 					     "SWITCHBACK_WEBHOOK_ALLOW_CIDRS",
+					     "SWITCHBACK_SMTP_URL",
+					     "SWITCHBACK_SMTP_FROM",
 					     "127.0.0.1:8080" };
 	FILE *out = fmemopen(said, sizeof(said), "w");
 
@@ -288,10 +323,15 @@ static void test_help(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_all_set),
-		cmocka_unit_test(test_need),	      cmocka_unit_test(test_wrong),
-		cmocka_unit_test(test_wrong_secrets), cmocka_unit_test(test_all_faults_at_once),
-		cmocka_unit_test(test_files),	      cmocka_unit_test(test_help),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_all_set),
+		cmocka_unit_test(test_need),
+		cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_wrong_secrets),
+		cmocka_unit_test(test_all_faults_at_once),
+		cmocka_unit_test(test_smtp_needs_a_sender),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* api/emergency/dial.c: normalising, the table, the number for a location, the decision. */
+/* api/emergency/dial.c: normalising, the table, the number for a location. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -270,114 +270,6 @@ static void test_region_group(void **state)
 	assert_null(dial_region_group(NULL));
 }
 
-enum { EXTENSION = 1, ASSERT = 2 };	    /* what the request says */
-enum { PREFIX = 1, ASSERTED = 2, NOT = 4 }; /* what comes out */
-
-static const struct {
-	const char *dialed;
-	const char *regions[4];
-	int request;
-	const char *dial_string;
-	const char *region;
-	int result;
-} resolved[] = {
-	{ "911", { "US" }, 0, "911", "US", 0 },
-	{ "tel:9-1-1", { "US" }, 0, "911", "US", 0 },
-	{ "+112", { "DE" }, 0, "112", "DE", 0 },
-	/* the first region that has it, not the first */
-	{ "112", { "US", "DE" }, 0, "112", "US", 0 },
-	{ "110", { "US", "DE", "CN" }, 0, "110", "DE", 0 },
-	{ "911", { NULL, "", "GN", "US" }, 0, "911", "US", 0 },
-	{ "000", { "ZZ", "AU" }, 0, "000", "AU", 0 },
-	/* exactly, or not at all */
-	{ "9110", { "US" }, 0, "9110", "", NOT },
-	{ "91", { "US" }, 0, "91", "", NOT },
-	{ "00", { "AU" }, 0, "00", "", NOT },
-	{ "988", { "US" }, 0, "988", "", NOT },
-	{ "999", { "US" }, 0, "999", "", NOT },
-	{ "+14255550100", { "US" }, 0, "+14255550100", "", NOT },
-	{ "911", { NULL }, 0, "911", "", NOT },
-	/* the outside-line prefix: one 9 or 0, the rest an emergency number */
-	{ "9911", { "US" }, 0, "911", "US", PREFIX },
-	{ "9112", { "US" }, 0, "112", "US", PREFIX },
-	{ "0112", { "DE" }, 0, "112", "DE", PREFIX },
-	{ "0000", { "AU" }, 0, "000", "AU", PREFIX },
-	{ "9000", { "AU" }, 0, "000", "AU", PREFIX },
-	{ "sip:+9911@pbx.example", { "US" }, 0, "911", "US", PREFIX },
-	{ "9999", { "US", "GB" }, 0, "999", "GB", PREFIX },
-	{ "8911", { "US" }, 0, "8911", "", NOT },
-	{ "99911", { "US" }, 0, "99911", "", NOT },
-	{ "90911", { "US" }, 0, "90911", "", NOT },
-	{ "9", { "US" }, 0, "9", "", NOT },
-	{ "0", { "AU" }, 0, "0", "", NOT },
-	{ "911", { "XX", "DE" }, 0, "911", "", NOT }, /* 11 is no number */
-	/* an exact match anywhere beats a prefix in an earlier region */
-	{ "9999", { "GB", "OM" }, 0, "9999", "OM", 0 },
-	{ "011", { "GE" }, 0, "011", "GE", 0 },
-	{ "017", { "FR", "DE" }, 0, "17", "FR", PREFIX },
-	{ "993", { "SG" }, EXTENSION, "993", "SG", 0 },
-	/* an extension is one, unless it is an emergency number as a whole */
-	{ "9911", { "US" }, EXTENSION, "9911", "", NOT },
-	{ "911", { "US" }, EXTENSION, "911", "US", 0 },
-	{ "9911", { "US" }, EXTENSION | ASSERT, "9911", "", ASSERTED },
-	/* the client's word */
-	{ "555", { "US" }, ASSERT, "555", "", ASSERTED },
-	{ "*", { NULL }, ASSERT, "*", "", ASSERTED },
-	{ "+14255550100", { "US" }, ASSERT, "+14255550100", "", ASSERTED },
-	{ "911", { "US" }, ASSERT, "911", "US", 0 },
-	{ "9911", { "US" }, ASSERT, "911", "US", PREFIX },
-	{ "", { "US" }, ASSERT, "", "", NOT },
-	{ "help", { "US" }, ASSERT, "", "", NOT },
-	{ "()", { "US" }, ASSERT, "", "", NOT },
-	{ NULL, { "US" }, ASSERT, "", "", NOT },
-	/* service URNs: no number was dialled, so the first known region's */
-	{ "urn:service:sos", { "US" }, 0, "911", "US", 0 },
-	{ "urn:service:sos.police", { NULL, "ZZ", "DE", "US" }, 0, "112", "DE", 0 },
-	{ "urn:service:sos", { "AU" }, EXTENSION, "000", "AU", 0 },
-	{ "urn:service:sos.fire", { "GN", "" }, 0, "112", "", 0 },
-	{ "urn:service:sos", { NULL }, ASSERT, "112", "", 0 },
-	{ "urn:service:test.sos", { "US" }, 0, "", "", NOT },
-};
-
-static void test_resolve(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < LENGTH(resolved); i++) {
-		struct dial_request request = {
-			.dialed = resolved[i].dialed,
-			.regions = resolved[i].regions,
-			.n_regions = LENGTH(resolved[i].regions),
-			.is_extension = (resolved[i].request & EXTENSION) != 0,
-			.assert_emergency = (resolved[i].request & ASSERT) != 0,
-		};
-		struct dial_result got;
-		int result;
-
-		memset(&got, 'x', sizeof(got));
-		dial_resolve(&request, &got);
-		result = (got.assumed_prefix ? PREFIX : 0) | (got.asserted ? ASSERTED : 0) |
-			 (got.outcome == DIAL_NOT_EMERGENCY ? NOT : 0);
-		if (strcmp(got.dial_string, resolved[i].dial_string) != 0 ||
-		    strcmp(got.region, resolved[i].region) != 0 || result != resolved[i].result)
-			fail_msg("row %zu, %s: got %s in \"%s\", %d", i, resolved[i].dialed,
-				 got.dial_string, got.region, result);
-	}
-}
-
-static void test_resolve_without_regions(void **state)
-{
-	struct dial_request request = { .dialed = "911" };
-	struct dial_result got;
-
-	(void)state;
-	dial_resolve(&request, &got);
-	assert_int_equal(got.outcome, DIAL_NOT_EMERGENCY);
-	request.dialed = "urn:service:sos";
-	dial_resolve(&request, &got);
-	assert_int_equal(got.outcome, DIAL_EMERGENCY);
-	assert_string_equal(got.dial_string, "112");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,7 +277,6 @@ int main(void)
 		cmocka_unit_test(test_whole_table),  cmocka_unit_test(test_unknown_region),
 		cmocka_unit_test(test_numbers),	     cmocka_unit_test(test_primary),
 		cmocka_unit_test(test_for_location), cmocka_unit_test(test_region_group),
-		cmocka_unit_test(test_resolve),	     cmocka_unit_test(test_resolve_without_regions),
 	};
 
 	return cmocka_run_group_tests_name("dial", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
  * api/emergency/plan.c: the ladder of caller IDs, route, location and warnings of a call, from the
- * document of call_context_1. A row changes one base context (RFC 7396), places a call, and says what
+ * document of call_context_3. A row changes one base context (RFC 7396), places a call, and says what
  * must be in the plan.
  */
 #include <setjmp.h>
@@ -12,25 +12,8 @@
 
 #include <cmocka.h>
 
-#include "documents.h"
-#include "api/emergency/plan.h"
+#include "plan_cases.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-#define ADDRESS(id, region, street) \
-	"{'address_id': '" id "', 'region': '" region "', 'admin_area': null, 'city': 'C'," \
-	" 'postal_code': null, 'street': '" street "', 'house_number': '1', 'floor': null," \
-	" 'room': null, 'name': null, 'latitude': null, 'longitude': null, 'uncertainty_m': null," \
-	" 'method': null, 'detected_at': null}"
-#define POOL(id, type, numbers) \
-	"{'id': '" id "', 'number_type': '" type "', 'region': 'US', 'numbers': " numbers "}"
-#define ACCOUNT \
-	"'resource_account': {'number': '+14255550199', 'number_type': 'native'," \
-	" 'destination': {'type': 'resource_account', 'address': 'sip:main@desk.example'}}"
-#define PHONE(number) "{'type': 'phone_number', 'address': '" number "'}"
-#define OWN(type, address) \
-	"'number': {'id': 'n1', 'number': '+14255550142', 'number_type': '" type \
-	"', 'region': 'US', 'address': " address "}"
 #define DIALS(number) "{'rungs': [{}, {'route': {'legs': [{'dial': '" number "'}]}}]}"
 #define IN_POOL(rung) "{'rungs': [{'types': {'native': {" rung "}}}, {}]}"
 #define GERMAN \
@@ -43,27 +26,7 @@
 #define NETHERLANDS "'tenant': {'region': 'NL'}"
 #define WHERE "'location': {'region': 'US', 'city': 'C', 'street': 'Desk', 'house_number': '1'}"
 
-static const char base[] =
-	"{'tenant': {'id': 't', 'config_version': 1, 'region': 'US', 'language': 'en',"
-	"  'safety_team': null, 'fallback': null},"
-	" 'user': {'id': 'u', 'version': 1, 'external_id': 'agent-42', 'active': true, 'remote': false,"
-	"  'outbound_enabled': true, 'endpoints': [], 'number': null, 'address': null},"
-	" 'site': {'id': 's', 'region': 'US', 'named': false, 'safety_team': null, 'fallback': null,"
-	"  " ACCOUNT ", 'address': " ADDRESS(
-		"site", "US",
-		"Main St") ","
-			   "  'pools': [" POOL(
-				   "p1", "native",
-				   "2") "]},"
-					" 'address': null, 'extension': false, 'carriers': ['native']}";
-
-/*
- * want is part of {codes, locks, rungs}: codes are those of the warnings that hold for every rung; in
- * a rung warnings are codes too, and its decision is taken apart: route, location and so on.
- */
-static const struct row {
-	const char *name, *context, *request, *dialed, *want;
-} rows[] = {
+static const struct plan_case rows[] = {
 	/* caller ID */
 	{ "without a number of their own a user leases from the pool, else shows the resource account",
 	  "{}", "{}", "911",
@@ -162,8 +125,8 @@ static const struct row {
 	{ "operator_connect alone", "{'carriers': ['operator_connect']}", "{}", "911",
 	  "{'rungs': [{}, {'route': {'legs': [{'via': 'operator_connect', 'alternates': []}]}}]}" },
 	{ "no carrier: the leg stays, and no_emergency_carrier", "{'carriers': []}", "{}", "911",
-	  "{'rungs': [{'types': {'native': {'warnings': ['no_emergency_carrier']}}},"
-	  " {'warnings': ['pool_empty', 'no_emergency_carrier'],"
+	  "{'codes': ['no_emergency_carrier'], 'rungs': [{'types': {'native': {'warnings': []}}},"
+	  " {'warnings': ['pool_empty'],"
 	  " 'route': {'legs': [{'via': null, 'dial': '911', 'alternates': []}]}}]}" },
 	/* what is dialled */
 	{ "112 at a US site dials 911", "{}", "{}", "112",
@@ -231,7 +194,7 @@ static const struct row {
 	  "{'site': {'pools': [" POOL("p1", "native", "1") ", " POOL("p2", "byoc", "1") "]}}",
 	  "{" WHERE "}", "911",
 	  "{'rungs': [{'types': {'native': {'warnings': [], 'location': {'conveyed_by': 'pidf_lo'}},"
-	  " 'byoc': {'warnings': ['location_differs'], 'location': {'source': 'site',"
+	  " 'byoc': {'warnings': ['location_differs', 'caller_id_not_on_carrier'], 'location': {'source': 'site',"
 	  " 'conveyed_by': 'caller_id', 'address': {'street': 'Main St'},"
 	  " 'caller_address': {'street': 'Desk'}}}}}, {}]}" },
 	{ "elsewhere the PSAP looks up the caller ID", "{" GERMAN "}",
@@ -311,92 +274,22 @@ static const struct region_row {
 	{ "9911 that is an extension has none", "{'extension': true}", "{}", "9911", NULL },
 };
 
-/* --- reading ------------------------------------------------------------------------------------- */
-
-static json_t *codes(const json_t *warnings)
-{
-	json_t *out = json_array(), *w;
-	size_t i;
-
-	assert_true(json_is_array(warnings));
-	json_array_foreach (warnings, i, w) {
-		assert_true(json_string_length(json_object_get(w, "detail")) > 0);
-		json_array_append(out, json_object_get(w, "code"));
-	}
-	return out;
-}
-
-/* {decision, warnings} and so on -> one level: the members of the decision, codes as warnings. */
-static json_t *flat(const json_t *rung)
-{
-	json_t *out = json_copy((json_t *)(uintptr_t)rung), *types = json_object_get(rung, "types");
-	json_t *flat_types = json_object(), *v;
-	const char *type;
-
-	json_object_foreach (types, type, v)
-		json_object_set_new(flat_types, type, flat(v));
-	if (types)
-		json_object_set(out, "types", flat_types);
-	else
-		json_object_set_new(out, "warnings", codes(json_object_get(rung, "warnings")));
-	json_object_update(out, json_object_get(rung, "decision"));
-	json_object_del(out, "decision");
-	json_decref(flat_types);
-	return out;
-}
-
-static void read_request(const char *request, const char *dialed, struct call_request *out)
-{
-	json_t *body = doc(request);
-
-	json_object_set_new(body, "user_id", json_string("ext:agent-42"));
-	json_object_set_new(body, "dial_string", json_string(dialed));
-	assert_null(call_request_parse(arena, body, out));
-}
-
-static json_t *context_of(const char *changes)
-{
-	json_t *context = doc(base);
-
-	assert_int_equal(json_object_update_recursive(context, doc(changes)), 0);
-	return context;
-}
-
-/* --- tests --------------------------------------------------------------------------------------- */
-
-static void test_plan(void **state)
-{
-	const struct row *row = *state;
-	json_t *context = context_of(row->context);
-	json_t *got, *rungs = json_array(), *rung;
-	struct call_request request;
-	struct dial_result dial;
-	struct plan plan;
-	size_t i;
-
-	read_request(row->request, row->dialed, &request);
-	plan_overlay(context, &request);
-	plan_dial(context, &request, &dial);
-	assert_int_equal(dial.outcome, DIAL_EMERGENCY);
-	assert_true(plan_make(arena, context, &request, &dial, &plan));
-	json_array_foreach (plan.ladder, i, rung)
-		json_array_append_new(rungs, flat(rung));
-	got = arena_json(arena, json_pack("{s:o, s:b, s:o}", "codes", codes(request.warnings),
-					  "locks", plan.locks_presence, "rungs", rungs));
-	must_hold(got, row->want);
-}
+/* --- tests ---------------------------------------------------------------------------------------- */
 
 static void test_region(void **state)
 {
 	const struct region_row *row = *state;
 	const json_t *context = context_of(row->context);
 	struct call_request request;
-	struct dial_result dial;
+	struct plan plan;
+	const char *because =
+		row->region ? arena_printf(arena, "is a number of the region %s.", row->region)
+			    : "No region of the call and no dial rule knows it.";
 
 	read_request(row->request, row->dialed, &request);
-	plan_dial(context, &request, &dial);
-	assert_int_equal(dial.outcome, row->region ? DIAL_EMERGENCY : DIAL_NOT_EMERGENCY);
-	assert_string_equal(dial.region, row->region ? row->region : "");
+	assert_true(plan_make(arena, context, &request, &plan));
+	assert_int_equal(plan.refused, row->region == NULL);
+	assert_non_null(strstr(plan.trace, because));
 }
 
 /* Whose numbers a 422 lists: of the first region that has any. */
@@ -417,36 +310,42 @@ static void test_context_is_left_as_it_was(void **state)
 	const json_t *context = context_of("{}");
 	json_t *before = arena_json(arena, json_deep_copy(context));
 	struct call_request request;
-	struct dial_result dial;
 	struct plan first, second;
 
 	(void)state;
 	read_request("{}", "911", &request);
-	plan_dial(context, &request, &dial);
-	assert_true(plan_make(arena, context, &request, &dial, &first));
-	assert_true(plan_make(arena, context, &request, &dial, &second));
+	assert_true(plan_make(arena, context, &request, &first));
+	assert_true(plan_make(arena, context, &request, &second));
 	assert_true(json_equal(context, before));
-	assert_true(json_equal(first.ladder, second.ladder));
+	assert_string_equal(first.ladder, second.ladder);
+	assert_string_equal(first.warnings, second.warnings);
+	assert_string_equal(first.trace, second.trace);
 }
 
-static struct CMUnitTest tests[LENGTH(rows) + LENGTH(region_rows) + 2];
-
-static size_t add(size_t n, const char *name, CMUnitTestFunction function, const void *state)
+static void test_out_of_memory(void **state)
 {
-	tests[n] = (struct CMUnitTest){ name, function, begin_documents, end_documents,
-					(void *)(uintptr_t)state };
-	return n + 1;
+	const json_t *context = context_of("{}");
+	struct call_request request;
+	struct plan plan;
+
+	(void)state;
+	read_request("{}", "911", &request);
+	assert_null(arena_alloc(arena, PTRDIFF_MAX)); /* from here on every allocation fails */
+	assert_false(plan_make(arena, context, &request, &plan));
 }
+
+static struct CMUnitTest tests[LENGTH(rows) + LENGTH(region_rows) + 3];
 
 int main(void)
 {
-	size_t n = 0;
+	size_t n = add_plan_cases(tests, 0, rows, LENGTH(rows));
 
-	for (size_t i = 0; i < LENGTH(rows); i++)
-		n = add(n, rows[i].name, test_plan, &rows[i]);
 	for (size_t i = 0; i < LENGTH(region_rows); i++)
-		n = add(n, region_rows[i].name, test_region, &region_rows[i]);
-	n = add(n, "a 422 lists the first region that has numbers", test_region_of_the_422, NULL);
-	n = add(n, "the context is left as it was", test_context_is_left_as_it_was, NULL);
+		n = add_test(tests, n, region_rows[i].name, test_region, &region_rows[i]);
+	n = add_test(tests, n, "a 422 lists the first region that has numbers",
+		     test_region_of_the_422, NULL);
+	n = add_test(tests, n, "the context is left as it was", test_context_is_left_as_it_was,
+		     NULL);
+	n = add_test(tests, n, "out of memory is said", test_out_of_memory, NULL);
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
