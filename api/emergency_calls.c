@@ -1,29 +1,22 @@
 /*
  * Emergency calls: place, connect, end and cancel on the emergency lane; get and list.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "call_placing.h"
 #include "common.h"
 #include "lenient.h"
-#include "emergency/call_request.h"
-#include "emergency/plan.h"
 #include "resources.h"
 #include "server/context_cache.h"
-#include "server/crypto.h"
-#include "server/db.h"
 #include "server/emergency.h"
-#include "server/fields.h"
 #include "server/ids.h"
 #include "server/metrics.h"
 
 #define PATH "/v1/tenants/{tenant_id}/emergency-calls"
 
-static const struct db_stmt load_context = { "call_context",
-					     "SELECT call_context_1($1::uuid, $2, $3, $4, $5)", 5 };
 static const struct db_stmt place_call = {
 	"place_call",
-	"SELECT outcome, replay, body FROM place_call_1($1::uuid, $2::jsonb, $3::json, $4::integer, $5::boolean)",
+	"SELECT outcome, replay, body FROM place_call_3($1::uuid, $2::jsonb, $3::json, $4::integer, $5::boolean)",
 	5
 };
 static const struct db_stmt move_call = {
@@ -35,106 +28,52 @@ static const struct db_stmt move_call = {
 /* --- place --------------------------------------------------------------------------------------- */
 
 struct place {
-	struct call_request call;
-	json_t *own_location;	 /* of the request, before an address was put under it */
-	json_t *own_warnings;	 /* of the request alone: what a second decision begins with */
-	char call_id[UUID_TEXT]; /* fixed before the first attempt; every rerun keeps them */
-	char new_call_id[UUID_TEXT];
-	const char *extension; /* the digits, where a leading 9 or 0 may be a prefix; NULL else */
+	struct placing placing;
 	const char *cache_key;
 	const char *context_text;
 	size_t load_slot, store_slot;
 	bool asked;		     /* load has added its statement */
-	const char *intent, *ladder; /* parameters of place_call_1 */
+	const char *intent, *ladder; /* parameters of place_call_3 */
 };
 
-/* UUIDv8 over the parts, each ended by NUL. */
-static enum err derive(const char *const *parts, char out[static UUID_TEXT])
+/* With lengths: an external_id may hold any separator. */
+static const char *cache_key(struct request *req, const struct placing *p)
 {
-	uint8_t digest[SHA256_LENGTH];
-	struct arena *arena = arena_new();
-	size_t n = 0, at = 0;
-	enum err err = ERR_UNAVAILABLE;
-	char *buffer;
+	const struct call_request *call = &p->call;
 
-	for (const char *const *p = parts; *p; p++)
-		n += strlen(*p) + 1;
-	buffer = arena ? arena_alloc(arena, n) : NULL;
-	for (const char *const *p = parts; buffer && *p; p++) {
-		memcpy(buffer + at, *p, strlen(*p) + 1);
-		at += strlen(*p) + 1;
-	}
-	if (buffer)
-		err = crypto_sha256(buffer, n, digest);
-	if (!err)
-		id_v8(digest, out);
-	arena_free(arena);
-	return err;
-}
-
-static const char *hash(struct arena *arena, const char *kind, const char *key)
-{
-	const char *text = key ? arena_printf(arena, "%s:%s", kind, key) : NULL;
-	uint8_t digest[SHA256_LENGTH];
-
-	return text && !crypto_sha256(text, strlen(text), digest)
-		       ? crypto_hex(arena, digest, sizeof(digest))
-		       : NULL;
+	return arena_printf(req->arena, "%s|%zu|%s|%zu|%s|%s|%s", req->tenant,
+			    strlen(call->user_ref), call->user_ref,
+			    call->site_ref ? strlen(call->site_ref) : 0,
+			    call->site_ref ? call->site_ref : "", p->extension ? p->extension : "",
+			    call->address_ref ? call->address_ref : "");
 }
 
 static enum err place_parse(struct request *req)
 {
 	struct place *p = arena_alloc(req->arena, sizeof(*p));
-	struct dial_string dialed;
-	const char *missing;
+	enum err err;
 
 	if (!p)
 		return ERR_UNAVAILABLE;
 	req->op = p;
-	missing = call_request_parse(req->arena, req->json, &p->call);
-	if (missing)
-		return fail_member(req, ERR_REQUIRED, *missing == 'u' ? "/user_id" : "/dial_string",
-				   "must be a string that is not empty");
-	if (!p->call.warnings)
-		return ERR_UNAVAILABLE;
-	lenient_notes(req, p->call.warnings);
-	p->own_location = p->call.location;
-	p->own_warnings = arena_json(req->arena, json_copy(p->call.warnings));
-	if (dial_normalise(p->call.dialed, &dialed) &&
-	    (dialed.digits[0] == '9' || dialed.digits[0] == '0'))
-		p->extension = arena_strdup(req->arena, dialed.digits);
-	/* With lengths: an external_id may hold any separator. */
-	p->cache_key = arena_printf(
-		req->arena, "%s|%zu|%s|%zu|%s|%s|%s", req->tenant, strlen(p->call.user_ref),
-		p->call.user_ref, p->call.site_ref ? strlen(p->call.site_ref) : 0,
-		p->call.site_ref ? p->call.site_ref : "", p->extension ? p->extension : "",
-		p->call.address_ref ? p->call.address_ref : "");
-	id_v7(p->new_call_id);
-	if (req->idempotency_key) {
-		const char *const parts[] = { req->tenant, req->idempotency_key, p->call.user_ref,
-					      dialed.is_sos_urn ? "urn:service:sos" : dialed.digits,
-					      NULL };
-
-		if (derive(parts, p->call_id))
-			return ERR_UNAVAILABLE;
-	} else {
-		id_v7(p->call_id);
-	}
-	return p->cache_key && p->own_warnings ? ERR_OK : ERR_UNAVAILABLE;
+	err = placing_parse(req, &p->placing);
+	if (err)
+		return err;
+	p->cache_key = cache_key(req, &p->placing);
+	return p->cache_key ? ERR_OK : ERR_UNAVAILABLE;
 }
 
 static const char *place_key(struct request *req)
 {
 	const struct place *p = req->op;
 
-	return arena_printf(req->arena, "%s|u|%s", req->tenant, p->call.user_ref);
+	return arena_printf(req->arena, "%s|u|%s", req->tenant, p->placing.call.user_ref);
 }
 
 static enum err place_load(struct request *req, struct db_batch *batch, bool fresh)
 {
 	struct place *p = req->op;
-	const char *const params[] = { req->tenant, p->call.user_ref, p->call.site_ref,
-				       p->call.address_ref, p->extension };
+	const char *params[CONTEXT_PARAMETERS];
 	enum err err;
 
 	p->asked = false;
@@ -145,8 +84,9 @@ static enum err place_load(struct request *req, struct db_batch *batch, bool fre
 	if (p->context_text)
 		return ERR_OK;
 	p->asked = true;
+	placing_parameters(req, &p->placing, params);
 	err = db_batch_tenant(batch, req->tenant);
-	return err ? err : db_batch_add(batch, &load_context, params, &p->load_slot);
+	return err ? err : db_batch_add(batch, &call_context, params, &p->load_slot);
 }
 
 static enum err place_loaded(struct request *req, const struct db_batch *batch)
@@ -166,78 +106,20 @@ static enum err place_loaded(struct request *req, const struct db_batch *batch)
 	return ERR_OK;
 }
 
-static enum err not_emergency(struct request *req, const json_t *context, const struct place *p)
-{
-	const char *region = plan_region(context, &p->call);
-	const char *const *numbers = NULL;
-	const size_t n = region ? dial_numbers(region, &numbers) : 0;
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_string(numbers[i]));
-	req->problem_extra = arena_json(
-		req->arena, json_pack("{s:s?, s:o}", "region", region, "emergency_numbers", list));
-	return fail_member(
-		req, ERR_NOT_AN_EMERGENCY_NUMBER, "/dial_string",
-		"is no emergency number in the regions of the call; assert_emergency takes it all the same");
-}
-
-/* The scalars of place_call_1. */
-static json_t *intent_of(struct request *req, struct place *p, const json_t *context,
-			 const struct dial_result *dial, const struct plan *plan)
-{
-	const json_t *user = json_object_get(context, "user");
-	const bool known = json_is_object(user);
-	const char *const guest_parts[] = { "guest", req->tenant, p->call.user_ref, NULL };
-	char holder[UUID_TEXT] = "";
-
-	if (known)
-		snprintf(holder, sizeof(holder), "%s",
-			 json_string_value(json_object_get(user, "id")));
-	else if (derive(guest_parts, holder))
-		return NULL;
-	return json_pack(
-		"{s:s, s:s, s:b, s:s, s:O?, s:s?, s:O?, s:O, s:O?, s:s?, s:s?, s:s?, s:s, s:s, s:s?, s:O?, s:s,"
-		" s:s?, s:s?, s:O?, s:O?, s:i, s:i, s:b, s:s, s:s?, s:O}",
-		"call_id", p->call_id, "new_call_id", p->new_call_id, "rerun", req->rerun,
-		"holder_id", holder, "user_id", known ? json_object_get(user, "id") : NULL, "guest",
-		known ? NULL : p->call.user_ref, "external_id",
-		known ? json_object_get(user, "external_id") : NULL, "tenant_version",
-		json_object_get(json_object_get(context, "tenant"), "config_version"),
-		"user_version", known ? json_object_get(user, "version") : NULL, "key_hash",
-		hash(req->arena, "key", req->idempotency_key), "external_hash",
-		hash(req->arena, "external_call_id", p->call.external_call_id), "external_call_id",
-		p->call.external_call_id, "dial_string", dial->dial_string, "dialed_as",
-		p->call.dialed, "service_urn", dial->asserted ? NULL : "urn:service:sos", "site_id",
-		json_object_get(json_object_get(context, "site"), "id"), "origin", p->call.origin,
-		"presence", p->call.presence, "presented_number", p->call.presented_number,
-		"endpoint", p->call.endpoint, "metadata", p->call.metadata, "ttl_seconds",
-		PLAN_LEASE_TTL_SECONDS, "max_call_seconds", PLAN_MAX_CALL_SECONDS, "locks_presence",
-		plan->locks_presence, "request_id", req->request_id, "traceparent",
-		*req->traceparent ? req->traceparent : NULL, "warnings", p->call.warnings);
-}
-
 static enum err place_decide(struct request *req)
 {
 	struct place *p = req->op;
 	json_t *context = arena_json(req->arena, json_loads(p->context_text, 0, NULL));
-	struct dial_result dial;
 	struct plan plan;
+	enum err err = placing_decide(req, &p->placing, context, &plan, &p->intent);
 
-	if (!context)
-		return ERR_UNAVAILABLE;
-	p->call.warnings = arena_json(req->arena, json_copy(p->own_warnings));
-	p->call.location = p->own_location;
-	plan_overlay(context, &p->call);
-	plan_dial(context, &p->call, &dial);
-	if (dial.outcome != DIAL_EMERGENCY)
-		return not_emergency(req, context, p);
-	if (!p->call.warnings || !plan_make(req->arena, context, &p->call, &dial, &plan))
-		return ERR_UNAVAILABLE;
-	p->intent = lenient_dump(req->arena,
-				 arena_json(req->arena, intent_of(req, p, context, &dial, &plan)));
-	p->ladder = lenient_dump(req->arena, plan.ladder);
-	return p->intent && p->ladder ? ERR_OK : ERR_UNAVAILABLE;
+	if (err)
+		return err;
+	/* Not by what may have changed since it was read. */
+	if (plan.refused)
+		return p->asked ? placing_refused(req, &p->placing, context) : ERR_RETRY;
+	p->ladder = plan.ladder;
+	return ERR_OK;
 }
 
 static enum err place_store(struct request *req, struct db_batch *batch, bool alone)

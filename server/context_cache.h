@@ -1,6 +1,6 @@
 /*
  * What the emergency lane knows of its callers from earlier calls: documents by key, bounded, any
- * thread. Nothing in it is trusted: its versions are compared at commit (place_call_1).
+ * thread. Nothing in it is trusted: its versions are compared at commit (place_call_3).
  */
 #ifndef SB_CONTEXT_CACHE_H
 #define SB_CONTEXT_CACHE_H

@@ -1,4 +1,4 @@
-// The same stored functions without the service: pgbench runs place_call_1 and move_call_1 as the service's
+// The same stored functions without the service: pgbench runs place_call_3 and move_call_1 as the service's
 // role, one transaction each, with the parameters of calls that the service decided before.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-// One row a user: what the service passed to place_call_1 for the call that the row is taken from. Ids and
+// One row a user: what the service passed to place_call_3 for the call that the row is taken from. Ids and
 // versions are those of now.
 const TABLE = `
 	CREATE UNLOGGED TABLE bench_calls AS
@@ -14,9 +14,9 @@ const TABLE = `
 		jsonb_build_object('holder_id', c.holder_id, 'user_id', c.user_id, 'external_id', u.external_id, 'guest', c.guest, 'site_id', c.site_id,
 			'dial_string', c.dial_string, 'dialed_as', c.dialed_as, 'service_urn', c.service_urn, 'origin', c.origin, 'endpoint', c.endpoint,
 			'metadata', c.metadata, 'presented_number', c.presented_number, 'external_call_id', NULL, 'key_hash', NULL, 'external_hash', NULL,
-			'presence', NULL, 'locks_presence', c.locks_presence, 'warnings', '[]'::jsonb, 'rerun', false, 'ttl_seconds', 3600,
+			'presence', NULL, 'locks_presence', c.locks_presence, 'test', c.test, 'warnings', '[]'::jsonb, 'rerun', false, 'ttl_seconds', 3600,
 			'max_call_seconds', 14400, 'tenant_version', t.config_version, 'user_version', u.version, 'request_id', 'bench', 'traceparent', NULL) AS p,
-		json_build_array(json_build_object('source', 'pool_lease', 'number_type', c.number_type,
+		json_build_array(json_build_object('source', 'pool_lease',
 			'types', json_build_object(c.number_type, json_build_object('decision', c.decision, 'warnings', '[]'::json)),
 			'pools', (SELECT json_agg(p.id ORDER BY p.id) FROM pools p WHERE p.tenant_id = c.tenant_id AND p.site_id = c.site_id))) AS ladder
 	FROM (SELECT DISTINCT ON (user_id) * FROM emergency_calls WHERE tenant_id = $1 ORDER BY user_id) c
@@ -25,7 +25,7 @@ const TABLE = `
 const place = (alone, variables) => `
 BEGIN;
 SELECT set_config('switchback.tenant', :tenant::text, true);
-SELECT (r.outcome = 'alone')::int AS again${variables} FROM bench_calls b, LATERAL place_call_1(:tenant::uuid,
+SELECT (r.outcome = 'alone')::int AS again${variables} FROM bench_calls b, LATERAL place_call_3(:tenant::uuid,
 	b.p || jsonb_build_object('call_id', :call::text, 'new_call_id', :call::text), b.ladder, 1, ${alone}) r WHERE b.n = :n \\gset
 COMMIT;`;
 const end = (alone) => `
