@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "crypto.h"
+#include "mail.h"
+#include "outbound.h"
 
 #define SECRET_FILE_MAX 16384
 #define OPERATOR_KEY_MIN 32
@@ -138,6 +140,20 @@ static const char *set_allow_cidrs(struct config *config, const char *value)
 	}
 }
 
+static const char *set_smtp_url(struct config *config, const char *value)
+{
+	const char *rule = outbound_check_smtp_url(value);
+
+	return rule != NULL ? rule : set_text(&config->smtp_url, value);
+}
+
+static const char *set_smtp_from(struct config *config, const char *value)
+{
+	if (!mail_is_address(value))
+		return "must be one mail address, as switchback@example.com";
+	return set_text(&config->smtp_from, value);
+}
+
 /* --- the table ---------------------------------------------------------------------------------- */
 
 #define NEVER 0U
@@ -165,6 +181,11 @@ static const struct setting {
 	  "true: webhooks may go to http:// URLs too" },
 	{ "SWITCHBACK_WEBHOOK_ALLOW_CIDRS", "", NEVER, false, set_allow_cidrs,
 	  "private ranges that webhooks may reach, as 10.0.0.0/8,fd00::/8; at most 32" },
+	{ "SWITCHBACK_SMTP_URL", NULL, NEVER, true, set_smtp_url,
+	  "smtp://host:port or smtps://host:port, with user:password@ where the server asks for it: "
+	  "sends the email of notification recipients; without it none is sent" },
+	{ "SWITCHBACK_SMTP_FROM", NULL, NEVER, false, set_smtp_from,
+	  "the mail address that they come from; required with SWITCHBACK_SMTP_URL" },
 };
 
 #define N_SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -290,6 +311,11 @@ bool config_load(struct config *config, enum config_need need, FILE *err)
 	for (size_t i = 0; i < N_SETTINGS; i++)
 		if (!load_one(config, &settings[i], NEED(need), err))
 			good = false;
+	if (config->smtp_url != NULL && config->smtp_from == NULL &&
+	    getenv("SWITCHBACK_SMTP_FROM") == NULL) {
+		(void)fprintf(err, "SWITCHBACK_SMTP_FROM must be set with SWITCHBACK_SMTP_URL\n");
+		good = false;
+	}
 	if (!good)
 		config_free(config);
 	return good;
@@ -301,8 +327,12 @@ void config_free(struct config *config)
 		wipe(config->operator_key, strlen(config->operator_key));
 	if (config->database_url != NULL)
 		wipe(config->database_url, strlen(config->database_url));
+	if (config->smtp_url != NULL)
+		wipe(config->smtp_url, strlen(config->smtp_url));
 	free(config->operator_key);
 	free(config->database_url);
+	free(config->smtp_url);
+	free(config->smtp_from);
 	wipe(config, sizeof(*config));
 }
 

@@ -26,6 +26,8 @@ struct config {
 	bool webhook_allow_http;
 	struct cidr webhook_allow_cidrs[MAX_CIDRS];
 	size_t n_webhook_allow_cidrs;
+	char *smtp_url;	 /* may hold a password; NULL: email is not sent */
+	char *smtp_from; /* set where smtp_url is */
 };
 
 /* Which settings a command needs. */

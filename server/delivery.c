@@ -16,6 +16,8 @@
 #include "crypto.h"
 #include "delivery_queue.h"
 #include "log.h"
+#include "mail.h"
+#include "mailer.h"
 #include "metrics.h"
 #include "outbound.h"
 #include "signature.h"
@@ -31,10 +33,12 @@
 struct delivery {
 	struct delivery_queue queue;
 	struct outbound *outbound;
+	struct mailer *mailer; /* NULL: there is no mail server */
 	pthread_t thread;
 	atomic_bool work; /* a commit of this process wrote events */
 	atomic_bool stop;
-	bool again; /* there is, or may be, more to take at once */
+	bool told_no_smtp; /* that emails are not sent */
+	bool again;	   /* there is, or may be, more to take at once */
 	int64_t poll_at, pause_until;
 	uint32_t dice;
 };
@@ -57,31 +61,38 @@ static char *unseal(struct delivery *d, const struct message *m)
 	return (char *)plain;
 }
 
-/* Why it could not even be sent, as static text; NULL: it is under way. */
-static const char *send_message(struct delivery *d, const struct message *m)
+/* Why it cannot be signed, as static text; NULL: *signature is there. */
+static const char *sign(struct delivery *d, const struct message *m, char **signature)
 {
-	struct arena *arena = d->queue.arena;
-	const bool cloud = !strcmp(m->format, "cloudevents");
-	char *secret, *signature = NULL;
-	const char *headers[7];
-	size_t n = 0;
+	char *secret = unseal(d, m);
 	enum err err;
 
-	if (!m->payload)
-		return "the payload cannot be made";
-	secret = unseal(d, m);
 	if (!secret)
 		return "the secret cannot be unsealed with SWITCHBACK_SECRETS_KEY";
-	err = signature_make(arena, secret, m->event_id, m->sent_epoch, m->payload,
-			     strlen(m->payload), &signature);
+	err = signature_make(d->queue.arena, secret, m->event_id, m->sent_epoch, m->payload,
+			     strlen(m->payload), signature);
 	crypto_wipe(secret, strlen(secret));
-	if (err)
-		return "the message cannot be signed";
+	return err ? "the message cannot be signed" : NULL;
+}
+
+/* Why it could not even be sent, as static text; NULL: it is under way. A recipient has no secret,
+   and gets no signature. */
+static const char *send_webhook(struct delivery *d, const struct message *m)
+{
+	struct arena *arena = d->queue.arena;
+	const bool cloud = !strcmp(m->format, "cloudevents"), secret = m->secret_sealed != NULL;
+	char *signature = NULL;
+	const char *headers[7], *why = secret ? sign(d, m, &signature) : NULL;
+	size_t n = 0;
+
+	if (why)
+		return why;
 	headers[n++] = cloud ? "Content-Type: application/cloudevents+json"
 			     : "Content-Type: application/json";
 	headers[n++] = arena_printf(arena, "webhook-id: %s", m->event_id);
 	headers[n++] = arena_printf(arena, "webhook-timestamp: %lld", (long long)m->sent_epoch);
-	headers[n++] = arena_printf(arena, "webhook-signature: %s", signature);
+	if (secret)
+		headers[n++] = arena_printf(arena, "webhook-signature: %s", signature);
 	if (m->request_id && trace_is_id(m->request_id, 128))
 		headers[n++] = arena_printf(arena, "X-Request-Id: %s", m->request_id);
 	if (m->traceparent && trace_is_parent(m->traceparent))
@@ -96,29 +107,77 @@ static const char *send_message(struct delivery *d, const struct message *m)
 	return NULL;
 }
 
+static const char *send_mail(struct delivery *d, const struct message *m)
+{
+	const struct config *config = d->queue.app->config;
+	const struct mail mail = { .from = config->smtp_from,
+				   .to = m->url,
+				   .id = m->attempt->id,
+				   .date = m->sent_epoch,
+				   .subject = m->subject,
+				   .text = m->payload };
+	const char *text;
+
+	if (!d->mailer) {
+		if (!d->told_no_smtp)
+			log_event(LOG_LEVEL_WARN, "email_not_sent", "reason",
+				  "SWITCHBACK_SMTP_URL is not set", NULL);
+		d->told_no_smtp = m->attempt->permanent = true;
+		return "SWITCHBACK_SMTP_URL is not set";
+	}
+	text = mail_make(d->queue.arena, &mail);
+	if (!text)
+		return "the email cannot be made";
+	if (!mailer_send(d->mailer, m->url, text, m->attempt))
+		return "out of memory";
+	return NULL;
+}
+
 static void begin_attempt(struct delivery *d, const struct message *m)
 {
-	const char *why = send_message(d, m);
+	const enum attempt_kind kind = m->attempt->kind;
+	const char *why = "the payload cannot be made";
 
-	metric_add(d->queue.app->metrics, METRIC_WEBHOOK_ATTEMPTS, 1);
+	if (m->payload)
+		why = kind == TO_MAILBOX ? send_mail(d, m) : send_webhook(d, m);
+	metric_add(d->queue.app->metrics,
+		   kind == TO_ENDPOINT ? METRIC_WEBHOOK_ATTEMPTS : METRIC_NOTIFICATION_ATTEMPTS, 1);
 	if (why) {
 		m->attempt->error = why;
 		m->attempt->state = ATTEMPT_DONE;
 	}
 }
 
+/* 55x is about the message (RFC 5321 4.2.1); other refusals are about the session: a password, a
+   limit, a server that is not itself. */
+static bool is_permanent(const struct attempt *a)
+{
+	if (a->kind == TO_MAILBOX)
+		return a->status >= 550 && a->status <= 559;
+	return a->kind == TO_RECIPIENT && a->status == 410;
+}
+
+static void finished(struct attempt *a, int status, const char *error)
+{
+	a->status = status;
+	a->error = error;
+	a->permanent = is_permanent(a);
+	a->state = ATTEMPT_DONE;
+}
+
 static void collect(struct delivery *d)
 {
 	struct outbound_result r;
+	struct mailer_result mailed;
 
 	while (outbound_next(d->outbound, &r)) {
 		struct attempt *a = r.tag;
 
-		a->status = r.status;
 		a->retry_after = r.retry_after;
-		a->error = r.error;
-		a->state = ATTEMPT_DONE;
+		finished(a, r.status, r.error);
 	}
+	while (d->mailer && mailer_next(d->mailer, &mailed))
+		finished(mailed.tag, mailed.status, mailed.error);
 }
 
 /* --- the thread ------------------------------------------------------------------------------------ */
@@ -201,7 +260,8 @@ static void finish(struct delivery *d)
 	const int64_t until = clock_ms() + STOP_MS;
 	int64_t record_until;
 
-	while (outbound_in_flight(d->outbound) && clock_ms() < until) {
+	while ((outbound_in_flight(d->outbound) || (d->mailer && mailer_busy(d->mailer))) &&
+	       clock_ms() < until) {
 		outbound_run(d->outbound, (int)(until - clock_ms()));
 		collect(d);
 		(void)record(d);
@@ -232,6 +292,7 @@ static void *delivery_main(void *arg)
 
 static void delivery_free(struct delivery *d)
 {
+	mailer_stop(d->mailer); /* it wakes the outbound */
 	outbound_free(d->outbound);
 	queue_close(&d->queue);
 	free(d);
@@ -246,7 +307,9 @@ struct delivery *delivery_start(struct app *app)
 		return NULL;
 	d->dice = (uint32_t)app->instance;
 	d->outbound = outbound_new(app->config);
-	if (queue_open(&d->queue, app) && d->outbound)
+	if (d->outbound && app->config->smtp_url)
+		d->mailer = mailer_start(app->config, d->outbound);
+	if (queue_open(&d->queue, app) && d->outbound && (d->mailer || !app->config->smtp_url))
 		err = queue_lock(&d->queue);
 	if (!err && !pthread_create(&d->thread, NULL, delivery_main, d))
 		return d;

@@ -17,19 +17,23 @@
 #define PER_FAILING 4
 #define FAILING_MAX (FLYING_MAX / 2)
 #define TAKE_MAX 64
+/* All emails go to one server: few are taken at once, so that another process may take others. */
+#define MAILS_MAX 16
 /* After a loss of the database the others need a moment to take their locks again. */
 #define GRACE_MS 1000
 
 static const struct db_stmt find_deliveries = {
 	"find_deliveries",
-	"SELECT tenant_id, id, endpoint_id, claimed_by, failing FROM lookup_deliveries_1($1::integer,"
-	" $2::boolean, $3::uuid[], $4::uuid[], $5::integer, $6::integer)",
-	6,
+	"SELECT tenant_id, id, recipient_id, claimed_by, failing, channel FROM lookup_notifications_1("
+	"$1::integer, $2::boolean, $3::uuid[], $4::uuid[], $5::integer, $7::integer, $8::integer)"
+	" UNION ALL SELECT tenant_id, id, endpoint_id, claimed_by, failing, NULL FROM lookup_deliveries_1("
+	"$1::integer, $2::boolean, $3::uuid[], $4::uuid[], $5::integer, $6::integer)",
+	8,
 };
 static const struct db_stmt claim_delivery = {
 	"claim_delivery",
 	"SELECT outcome, url, secret_sealed, payload_format, event_id, payload, request_id, traceparent,"
-	" sent_epoch, presence, failures"
+	" sent_epoch, presence, failures, NULL"
 	" FROM claim_delivery_1($1::uuid, $2::uuid, $3::integer, $4::integer)",
 	4,
 };
@@ -39,7 +43,20 @@ static const struct db_stmt finish_delivery = {
 	6,
 };
 
-enum { F_TENANT_ID, F_ID, F_ENDPOINT_ID, F_CLAIMED_BY, F_FAILING };
+static const struct db_stmt claim_notification = {
+	"claim_notification",
+	"SELECT outcome, url, secret_sealed, payload_format, event_id, payload, request_id, traceparent,"
+	" sent_epoch, presence, failures, subject"
+	" FROM claim_notification_1($1::uuid, $2::uuid, $3::integer, $4::integer)",
+	4,
+};
+static const struct db_stmt finish_notification = {
+	"finish_notification",
+	"SELECT finish_notification_1($1::uuid, $2::uuid, $3::integer, $4::integer, $5, $6::integer)",
+	6,
+};
+
+enum { F_TENANT_ID, F_ID, F_ENDPOINT_ID, F_CLAIMED_BY, F_FAILING, F_CHANNEL };
 enum {
 	C_OUTCOME,
 	C_URL,
@@ -51,7 +68,8 @@ enum {
 	C_TRACE,
 	C_EPOCH,
 	C_PRESENCE,
-	C_FAILURES
+	C_FAILURES,
+	C_SUBJECT
 };
 
 /* --- life ------------------------------------------------------------------------------------------ */
@@ -109,6 +127,24 @@ static size_t in_use(const struct delivery_queue *q, const char *endpoint, bool 
 	return n;
 }
 
+static size_t notifications_in_use(const struct delivery_queue *q)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FLYING_MAX; i++)
+		n += q->attempts[i].state != ATTEMPT_FREE && q->attempts[i].kind != TO_ENDPOINT;
+	return n;
+}
+
+static size_t mails_in_use(const struct delivery_queue *q)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < FLYING_MAX; i++)
+		n += q->attempts[i].state != ATTEMPT_FREE && q->attempts[i].kind == TO_MAILBOX;
+	return n;
+}
+
 /* '{id,...}' of the attempts in use, or of the endpoints that have enough of them. NULL: no memory. */
 static const char *id_list(struct delivery_queue *q, bool endpoints)
 {
@@ -134,19 +170,35 @@ static const char *id_list(struct delivery_queue *q, bool endpoints)
 	return list;
 }
 
+/* Notifications first, up to half of all there is room for: recipients that hang hold up no webhook. */
 static enum err find(struct delivery_queue *q, bool orphans, size_t room, struct db_result **found)
 {
-	char each[16], limit[16];
-	const char *const params[] = {
-		q->instance, orphans ? "true" : "false", id_list(q, false), id_list(q, true), each,
-		limit
-	};
+	const size_t notifications = notifications_in_use(q);
+	const size_t share = notifications < FLYING_MAX / 2 ? FLYING_MAX / 2 - notifications : 0;
+	char each[16], limit[16], half[16], mails[16];
+	const char *const params[] = { q->instance,
+				       orphans ? "true" : "false",
+				       id_list(q, false),
+				       id_list(q, true),
+				       each,
+				       limit,
+				       half,
+				       mails };
 
 	if (!params[2] || !params[3])
 		return ERR_UNAVAILABLE;
 	snprintf(each, sizeof(each), "%d", PER_ENDPOINT);
 	snprintf(limit, sizeof(limit), "%zu", room);
+	snprintf(half, sizeof(half), "%zu", share < room ? share : room);
+	snprintf(mails, sizeof(mails), "%zu", MAILS_MAX - mails_in_use(q));
 	return db_exec(q->db, q->arena, &find_deliveries, params, found);
+}
+
+static enum attempt_kind kind_of(const char *channel)
+{
+	if (!channel)
+		return TO_ENDPOINT;
+	return strcmp(channel, "email") ? TO_RECIPIENT : TO_MAILBOX;
 }
 
 /* A free attempt for what was found; NULL: its endpoint, or the failing ones together, have enough.
@@ -165,6 +217,7 @@ static struct attempt *reserve(struct delivery_queue *q, const struct db_result 
 		if (a->state != ATTEMPT_FREE)
 			continue;
 		*a = (struct attempt){ .state = ATTEMPT_FLYING, .failing = failing, .error = "" };
+		a->kind = kind_of(db_value(found, row, F_CHANNEL));
 		a->retry_after = -1;
 		snprintf(a->tenant, sizeof(a->tenant), "%s", db_value(found, row, F_TENANT_ID));
 		snprintf(a->id, sizeof(a->id), "%s", db_value(found, row, F_ID));
@@ -177,7 +230,7 @@ static struct attempt *reserve(struct delivery_queue *q, const struct db_result 
 struct candidate {
 	struct attempt *attempt;
 	const char *seen;		/* its claim when it was found */
-	const struct db_result *answer; /* of claim_delivery_1; NULL: none */
+	const struct db_result *answer; /* of the claim; NULL: none */
 };
 
 static enum err claim(struct delivery_queue *q, struct candidate *candidates, size_t n)
@@ -192,7 +245,10 @@ static enum err claim(struct delivery_queue *q, struct candidate *candidates, si
 
 		err = db_batch_tenant(batch, a->tenant);
 		if (!err)
-			err = db_batch_add(batch, &claim_delivery, params, &slots[i]);
+			err = db_batch_add(batch,
+					   a->kind == TO_ENDPOINT ? &claim_delivery
+								  : &claim_notification,
+					   params, &slots[i]);
 	}
 	if (!err)
 		err = db_batch_run(batch);
@@ -218,6 +274,7 @@ static bool take_message(struct attempt *a, const struct db_result *r, struct me
 	a->failures = (int)strtol(db_value(r, 0, C_FAILURES), NULL, 10);
 	m->attempt = a;
 	m->url = db_value(r, 0, C_URL);
+	m->subject = db_value(r, 0, C_SUBJECT);
 	m->secret_sealed = db_value(r, 0, C_SECRET);
 	m->format = db_value(r, 0, C_FORMAT);
 	m->event_id = db_value(r, 0, C_EVENT);
@@ -244,7 +301,7 @@ enum err queue_take(struct delivery_queue *q, bool orphans, struct message *mess
 	if (!room)
 		return ERR_OK;
 	err = find(q, orphans && clock_ms() >= q->orphans_from, room, &found);
-	for (int row = 0; !err && row < db_rows(found); row++) {
+	for (int row = 0; !err && row < db_rows(found) && taken < room; row++) {
 		candidates[taken].seen = db_value(found, row, F_CLAIMED_BY);
 		candidates[taken].attempt = reserve(q, found, row);
 		taken += candidates[taken].attempt != NULL;
@@ -276,7 +333,8 @@ static enum err add_finish(struct delivery_queue *q, struct db_batch *batch,
 	/* Without randomness there is no jitter, and nothing else is lost. */
 	if (crypto_random(&random, sizeof(random)))
 		random = 0;
-	next = schedule_next(a->presence, a->failures + 1, a->retry_after, random);
+	next = a->permanent ? -1
+			    : schedule_next(a->presence, a->failures + 1, a->retry_after, random);
 	snprintf(status, sizeof(status), "%d", a->status);
 	snprintf(seconds, sizeof(seconds), "%d", next);
 	if (!err) {
@@ -287,20 +345,24 @@ static enum err add_finish(struct delivery_queue *q, struct db_batch *batch,
 					       *a->error ? a->error : NULL,
 					       next < 0 ? NULL : seconds };
 
-		err = db_batch_add(batch, &finish_delivery, params, slot);
+		err = db_batch_add(batch,
+				   a->kind == TO_ENDPOINT ? &finish_delivery : &finish_notification,
+				   params, slot);
 	}
 	return err;
 }
 
 static void log_attempt(const struct attempt *a, const char *state)
 {
+	const bool to_endpoint = a->kind == TO_ENDPOINT;
 	char status[16];
 
 	if (state && !strcmp(state, "delivered"))
 		return;
 	snprintf(status, sizeof(status), "%d", a->status);
-	log_event(LOG_LEVEL_INFO, "webhook_failed", "tenant_id", a->tenant, "endpoint_id",
-		  a->endpoint, "delivery_id", a->id, "status#", a->status ? status : NULL, "error",
+	log_event(LOG_LEVEL_INFO, to_endpoint ? "webhook_failed" : "notification_failed",
+		  "tenant_id", a->tenant, to_endpoint ? "endpoint_id" : "recipient_id", a->endpoint,
+		  "delivery_id", a->id, "status#", a->status ? status : NULL, "error",
 		  *a->error ? a->error : NULL, "state", state, NULL);
 }
 
@@ -319,7 +381,10 @@ static enum err record(struct delivery_queue *q, struct attempt *const *attempts
 
 		log_attempt(attempts[i], db_value(db_batch_result(batch, slots[i]), 0, 0));
 		if (status < 200 || status > 299)
-			metric_add(q->app->metrics, METRIC_WEBHOOK_FAILURES, 1);
+			metric_add(q->app->metrics,
+				   attempts[i]->kind == TO_ENDPOINT ? METRIC_WEBHOOK_FAILURES
+								    : METRIC_NOTIFICATION_FAILURES,
+				   1);
 		attempts[i]->state = ATTEMPT_FREE;
 	}
 	return err;

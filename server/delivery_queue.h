@@ -21,21 +21,30 @@ enum attempt_state {
 	ATTEMPT_DONE,	/* over, and not recorded yet: it stays until it is */
 };
 
+/* Two outboxes: of the webhook endpoints, and of the recipients of notifications. */
+enum attempt_kind { TO_ENDPOINT, TO_RECIPIENT, TO_MAILBOX };
+
 struct attempt {
 	enum attempt_state state;
-	char tenant[UUID_TEXT], id[UUID_TEXT], endpoint[UUID_TEXT];
-	bool failing; /* its endpoint, since earlier attempts */
-	bool presence;
-	int failures; /* attempts before this one */
-	int status;   /* of the answer; 0: none */
+	enum attempt_kind kind;
+	char tenant[UUID_TEXT], id[UUID_TEXT];
+	char endpoint[UUID_TEXT]; /* or recipient */
+	bool failing;		  /* its endpoint, since earlier attempts */
+	bool presence;		  /* or as urgent */
+	bool permanent;		  /* its failure: trying again is of no use */
+	int failures;		  /* attempts before this one */
+	int status;		  /* of the answer; 0: none */
 	long retry_after;
 	const char *error; /* static */
 };
 
-/* What claim_delivery_1 gives for an attempt; borrowed from the arena. */
+/* What claim_delivery_1 or claim_notification_1 gives for an attempt; borrowed from the arena. */
 struct message {
-	struct attempt *attempt; /* filled, still ATTEMPT_FREE */
-	const char *url, *secret_sealed, *format, *event_id, *payload, *request_id, *traceparent;
+	struct attempt *attempt;   /* filled, still ATTEMPT_FREE */
+	const char *url;	   /* or mail address */
+	const char *secret_sealed; /* NULL: not signed */
+	const char *subject;	   /* of an email */
+	const char *format, *event_id, *payload, *request_id, *traceparent;
 	int64_t sent_epoch;
 };
 

@@ -37,6 +37,10 @@ static const struct {
 				      "Webhook deliveries attempted." },
 	[METRIC_WEBHOOK_FAILURES] = { "switchback_webhook_failures_total", "counter",
 				      "Webhook deliveries that were not accepted." },
+	[METRIC_NOTIFICATION_ATTEMPTS] = { "switchback_notification_attempts_total", "counter",
+					   "Notifications of calls attempted." },
+	[METRIC_NOTIFICATION_FAILURES] = { "switchback_notification_failures_total", "counter",
+					   "Notifications of calls that were not accepted." },
 	[METRIC_SWEPT] = { "switchback_swept_total", "counter",
 			   "Rows that were expired, timed out or forgotten." },
 };

@@ -48,71 +48,6 @@ struct outbound {
 	atomic_bool woken;
 };
 
-/* --- which URLs --------------------------------------------------------------------------------- */
-
-static bool has_part(CURLU *url, CURLUPart part)
-{
-	char *text = NULL;
-	bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
-
-	curl_free(text);
-	return has;
-}
-
-static const char *check_host(const struct config *config, CURLU *url)
-{
-	const char *rule = NULL;
-	char *host = NULL;
-	bool literal, allowed;
-
-	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || *host == '\0') {
-		rule = "must name a host";
-	} else {
-		allowed = outbound_text_allowed(config, host, &literal);
-		if (literal && !allowed)
-			rule = "must not name an address that is not globally reachable";
-		else if (has_part(url, CURLUPART_ZONEID))
-			rule = "must not have a zone in its address";
-	}
-	curl_free(host);
-	return rule;
-}
-
-static const char *check_parts(const struct config *config, CURLU *url)
-{
-	char *scheme = NULL;
-	bool https, http;
-
-	if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-		return "must be an absolute URL";
-	https = strcmp(scheme, "https") == 0;
-	http = strcmp(scheme, "http") == 0;
-	curl_free(scheme);
-	if (!https && !(http && config->webhook_allow_http))
-		return config->webhook_allow_http ? "must begin with https:// or http://"
-						  : "must begin with https://";
-	if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
-		return "must not hold a user name or password";
-	return check_host(config, url);
-}
-
-const char *outbound_check_url(const struct config *config, const char *url)
-{
-	const char *rule = "must be an absolute URL";
-	CURLU *parsed;
-
-	/* libcurl takes an empty fragment for none. */
-	if (strchr(url, '#') != NULL)
-		return "must not have a fragment";
-	parsed = curl_url();
-	if (parsed == NULL)
-		return "cannot be checked: there is no memory";
-	if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK)
-		rule = check_parts(config, parsed);
-	curl_url_cleanup(parsed);
-	return rule;
-}
-
 /* --- what libcurl asks us ----------------------------------------------------------------------- */
 
 static bool sockaddr_allowed(const struct config *config, const struct curl_sockaddr *to)
@@ -187,6 +122,38 @@ static void transfer_free(struct transfer *t)
 	free(t);
 }
 
+static struct transfer *transfer_new(struct outbound *o, void *tag)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->owner = o;
+	t->tag = tag;
+	t->retry_after = -1;
+	t->error = "";
+	t->easy = curl_easy_init();
+	if (t->easy != NULL)
+		return t;
+	free(t);
+	return NULL;
+}
+
+/* Under way when it is ready; else it is freed (NULL: it could not even be made). */
+static bool transfer_start(struct transfer *t, bool ready)
+{
+	if (t == NULL)
+		return false;
+	if (!ready || curl_multi_add_handle(t->owner->multi, t->easy) != CURLM_OK) {
+		transfer_free(t);
+		return false;
+	}
+	t->next = t->owner->flying;
+	t->owner->flying = t;
+	t->owner->in_flight++;
+	return true;
+}
+
 static bool add_header(struct transfer *t, const char *line)
 {
 	struct curl_slist *more;
@@ -239,36 +206,20 @@ bool outbound_post(struct outbound *o, const char *url, const char *const *heade
 
 	if (outbound_check_url(o->config, url) != NULL)
 		return false;
-	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return false;
-	t->owner = o;
-	t->tag = tag;
-	t->retry_after = -1;
-	t->error = "";
-	t->easy = curl_easy_init();
+	t = transfer_new(o, tag);
 	/* No waiting for "100 Continue". */
-	ready = t->easy != NULL && add_header(t, "Expect:");
+	ready = t != NULL && add_header(t, "Expect:");
 	while (ready && *headers != NULL)
 		ready = add_header(t, *headers++);
-	if (!ready || !set_request(t, url, body, length) || !set_guards(t) ||
-	    curl_multi_add_handle(o->multi, t->easy) != CURLM_OK) {
-		transfer_free(t);
-		return false;
-	}
-	t->next = o->flying;
-	o->flying = t;
-	o->in_flight++;
-	return true;
+	return transfer_start(t, ready && set_request(t, url, body, length) && set_guards(t));
 }
 
-static void finish(struct outbound *o, struct transfer *t, CURLcode code)
-{
-	struct transfer **at = &o->flying;
-	curl_off_t seconds = 0;
-	long status = 0;
+/* --- the end of a transfer --------------------------------------------------------------------- */
 
-	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+static void judge(struct transfer *t, CURLcode code, long status)
+{
+	curl_off_t seconds = 0;
+
 	/* The status line is the answer, also where it broke off, or went on for too long, after it. */
 	if (status >= 200 && status <= 999) {
 		t->status = (int)status;
@@ -281,6 +232,15 @@ static void finish(struct outbound *o, struct transfer *t, CURLcode code)
 	} else {
 		t->error = code == CURLE_OK ? "no HTTP status" : curl_easy_strerror(code);
 	}
+}
+
+static void finish(struct outbound *o, struct transfer *t, CURLcode code)
+{
+	struct transfer **at = &o->flying;
+	long status = 0;
+
+	(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	judge(t, code, status);
 	(void)curl_multi_remove_handle(o->multi, t->easy);
 	while (*at != t)
 		at = &(*at)->next;
@@ -368,12 +328,17 @@ static void start_curl(void)
 	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
+bool outbound_ready(void)
+{
+	(void)pthread_once(&once, start_curl);
+	return curl_ready;
+}
+
 struct outbound *outbound_new(const struct config *config)
 {
 	struct outbound *o;
 
-	(void)pthread_once(&once, start_curl);
-	o = curl_ready ? calloc(1, sizeof(*o)) : NULL;
+	o = outbound_ready() ? calloc(1, sizeof(*o)) : NULL;
 	if (o == NULL)
 		return NULL;
 	o->config = config;

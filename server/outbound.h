@@ -1,7 +1,7 @@
 /*
  * Every outgoing transfer, and the guard against SSRF: addresses that are not globally reachable
  * are refused at connect time unless SWITCHBACK_WEBHOOK_ALLOW_CIDRS allows them. The only module
- * that knows libcurl. One outbound belongs to one thread; outbound_wake from any.
+ * that knows libcurl. One outbound belongs to one thread; outbound_wake from any. Email: outbound_mail.h.
  */
 #ifndef SB_OUTBOUND_H
 #define SB_OUTBOUND_H
@@ -21,6 +21,7 @@ struct outbound_result {
 	const char *error; /* static: why there is no answer; "" otherwise */
 };
 
+bool outbound_ready(void);			      /* libcurl is; any thread */
 struct outbound *outbound_new(const struct config *); /* NULL: no memory or no libcurl */
 void outbound_free(struct outbound *);		      /* aborts what is under way */
 /* Queues a POST: 5 s to connect, 15 s in all. headers: NULL-terminated "Name: value" lines; all
@@ -39,6 +40,9 @@ size_t outbound_in_flight(const struct outbound *);
    fragment; a literal address must be allowed too. NULL: yes, else the rule that it breaks. Any
    thread. */
 const char *outbound_check_url(const struct config *, const char *url);
+
+/* Is it a URL for SWITCHBACK_SMTP_URL? NULL: yes, else the rule that it breaks. Any thread. */
+const char *outbound_check_smtp_url(const char *url);
 
 /* Is this address (4 bytes: IPv4; 16: IPv6, network byte order) globally reachable or allowed by
    the settings? IPv4 inside of IPv6 (mapped, NAT64, 6to4) is judged as the IPv4 that it is. */
