@@ -6,6 +6,7 @@
 BUILD ?= build
 SAN ?=
 FUZZ_SECONDS ?= 20
+SHORT ?= # asan and tsan: only the suites in which there is something for them
 
 # One short line a step; V=1 shows the whole commands.
 V ?=
@@ -55,7 +56,7 @@ COMPILE = $(CC) -std=c17 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -g $(MODE) -pthre
 
 # --- sources ------------------------------------------------------------------------------------
 
-C_DIRS := server api api/emergency tests/unit tests/fuzz
+C_DIRS := server api api/emergency tests/unit tests/fuzz tests/bench
 SOURCES := $(sort $(wildcard server/*.c api/*.c api/emergency/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 PARTS := $(filter-out $(BUILD)/server/main.o,$(OBJECTS))
@@ -63,12 +64,14 @@ MIGRATIONS := $(sort $(wildcard migrations/[0-9]*.sql))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,\
 	$(filter-out tests/unit/test_%,$(sort $(wildcard tests/unit/*.c))))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all objects units fuzzers FORCE
+.PHONY: all objects units benches fuzzers FORCE
 all: $(BUILD)/switchback
-objects: $(OBJECTS) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c tests/fuzz/*.c))
+objects: $(OBJECTS) $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c tests/fuzz/*.c tests/bench/*.c))
 units: $(UNIT)
+benches: $(BENCHES)
 fuzzers: $(FUZZERS)
 
 $(BUILD)/switchback: $(BUILD)/server/main.o $(BUILD)/libswitchback.a
@@ -85,6 +88,10 @@ $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/migrations.inc
 $(UNIT): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(BUILD)/libswitchback.a
 	@mkdir -p $(@D)
 	$(call say,link $@)$(CC) -pthread $(LINK) -o $@ $^ $(LIB_LIBS) -lcmocka -lm $(LDFLAGS)
+
+$(BENCHES): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libswitchback.a
+	@mkdir -p $(@D)
+	$(call say,link $@)$(CC) -pthread $(LINK) -o $@ $^ $(LIB_LIBS) $(LDFLAGS)
 
 $(FUZZERS): LINK = -fsanitize=fuzzer,address,undefined
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libswitchback.a
@@ -106,7 +113,7 @@ $(BUILD)/parts: FORCE
 $(BUILD)/flags: FORCE
 	@printf '%s\n' '$(COMPILE)' | { $(keep); }
 
--include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d $(BUILD)/tests/fuzz/*.d)
+-include $(OBJECTS:.o=.d) $(wildcard $(BUILD)/tests/unit/*.d $(BUILD)/tests/fuzz/*.d $(BUILD)/tests/bench/*.d)
 
 # --- what a person types ------------------------------------------------------------------------
 
@@ -136,13 +143,13 @@ fuzz:
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(STEPS) fuzz
 asan:
 	$(PACKAGES) build run test
-	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined sanitized
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined SHORT=$(SHORT) sanitized
 tsan:
 	$(PACKAGES) build run test
-	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread sanitized
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread SHORT=$(SHORT) sanitized
 .PHONY: sanitized
-sanitized:
-	@$(STEPS) unit api
+sanitized: # fewer arbitrary bodies: a sanitizer finds what it finds in the first of a kind
+	@SWITCHBACK_TEST_RUNS=10 SHORT=$(SHORT) $(STEPS) unit api
 tidy:
 	$(PACKAGES) build test
 	@tests/lint/tidy.sh && echo 'clang-tidy: nothing found'

@@ -12,6 +12,7 @@
 #   SWITCHBACK_TEST_SUPERUSER_URL   a superuser (private PostgreSQL only, else unset)
 #   SWITCHBACK_TEST_POSTGRES        directory of the private PostgreSQL, for tests/setup/postgres.sh
 #   SWITCHBACK_TEST_COVERAGE        file to which each request that was seen is appended
+# and what may be set by hand: SWITCHBACK_TEST_SEED and SWITCHBACK_TEST_RUNS of the property tests.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL # of a make that called us: ours has its own jobs
@@ -167,10 +168,22 @@ unit() {
 	done
 }
 
+# With SHORT=1 (.ci/run) a sanitizer sees the suites in which there is something for it: threads and
+# what they share; or memory, of all that is parsed, decided and rendered.
+short_form() {
+	local threads='auth|call|callback|idempotency|lease_race|load|notifications|ordinary_lane|presence|resilience'
+	local shapes='carrier_routes|concurrency|idempotency_routes|lost_commit|numbers_race|paging|policies|process'
+	case ${SHORT:+$SAN} in
+	'') cat ;;
+	thread) grep -E "/($threads|user_batch|webhook|webhook_isolation)\.test" ;;
+	*) grep -vE "/($shapes|readiness_all|recipients|rls|webhook_backlog|webhook_crash)\.test" ;;
+	esac
+}
+
 # node_tests NAME: tests/NAME/*.test.mjs, all in one run of Node's test runner.
 node_tests() {
 	local name=$1 tap=$BUILD/$1.tap files how good bad
-	files=(tests/"$name"/*.test.mjs)
+	mapfile -t files < <(printf '%s\n' tests/"$name"/*.test.mjs | short_form)
 	heading "$name tests"
 	if [ ! -e "${files[0]}" ]; then
 		echo 'there are none yet'
@@ -202,7 +215,8 @@ coverage() {
 
 bench() {
 	heading 'benchmark'
-	build all && packages || return
+	build all benches && packages || return
+	if in_group "$BUILD/bench/decision"; then count 1 0; else count 0 1; fi
 	database
 	if in_group node --no-warnings tests/bench/bench.mjs; then count 1 0; else count 0 1; fi
 }

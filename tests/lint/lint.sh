@@ -51,7 +51,7 @@ house() {
 	only 'microhttpd\.h' 'server/loop\.c'
 	only 'libpq' 'server/db(_[a-z]+)?\.c|server/db_internal\.h'
 	only 'db_internal\.h' 'server/db(_[a-z]+)?\.c'
-	only 'curl/' 'server/outbound\.c'
+	only 'curl/' 'server/outbound(_[a-z]+)?\.c'
 	only 'gnutls/' 'server/crypto\.c'
 	only 'uuid(/uuid)?\.h' 'server/ids\.c'
 	only 'jansson\.h' '(server|api|api/emergency)/[a-z_]+\.[ch]'
@@ -62,6 +62,13 @@ pure() {
 	search '#[[:space:]]*include.*(libpq|microhttpd|[</"](db(_[a-z]+)?|loop|lane|dispatch)\.h|<(sys/)?(time|socket|epoll)\.h)' \
 		"${FIELD[@]}"
 	search '\<(time|clock|clock_gettime|gettimeofday|getenv|fopen|open|socket)[[:space:]]*\(' "${FIELD[@]}"
+}
+
+# The server knows a prepared statement by its name: two of one name are an error on the first
+# connection that meets both.
+statement_names() {
+	perl -0777 -ne 'print "$1\n" while /(?:struct db_stmt\s+\w+\s*=\s*\{|\.\w+\s*=\s*\{)\s*"(\w+)",\s*(?:\w+\("?|"[A-Z])/g' \
+		"${SERVICE[@]}" | sort | uniq -d | sed 's/^/two statements are called /'
 }
 
 # --- size -----------------------------------------------------------------------------------------
@@ -147,6 +154,7 @@ rule 'api/emergency/ does no I/O and reads no clock' pure
 rule "files of at most $FILE_LINES lines" long_files
 rule "functions of at most $FUNCTION_LINES lines" functions_over $FUNCTION_LINES
 rule 'no function that is banned' banned
+rule 'no two statements of one name' statement_names
 rule 'nothing left unfinished' unfinished
 rule 'no test skipped or run alone' focused
 rule 'no space at the end of a line' trailing_space
