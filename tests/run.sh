@@ -172,11 +172,11 @@ unit() {
 # what they share; or memory, of all that is parsed, decided and rendered.
 short_form() {
 	local threads='auth|call|callback|idempotency|lease_race|load|notifications|ordinary_lane|presence|resilience'
-	local shapes='carrier_routes|concurrency|idempotency_routes|lost_commit|numbers_race|paging|policies|process'
+	local shapes='api_keys|audit|auth|carrier_routes|concurrency|config|idempotency_routes|lost_commit|numbers'
 	case ${SHORT:+$SAN} in
 	'') cat ;;
 	thread) grep -E "/($threads|user_batch|webhook|webhook_isolation)\.test" ;;
-	*) grep -vE "/($shapes|readiness_all|recipients|rls|webhook_backlog|webhook_crash)\.test" ;;
+	*) grep -vE "/($shapes|numbers_race|paging|policies|process|readiness_all|recipients|rls|sites|tenants|walls|webhook_backlog|webhook_crash)\.test" ;;
 	esac
 }
 

@@ -146,7 +146,7 @@ static void check_rung(const json_t *rung, const struct call_request *r, bool de
 	const json_t *legs = member(route, "legs");
 	const bool under_way = device || !strcmp(r->origin, "observed");
 
-	require(json_object_size(decision) == 6);
+	require(json_object_size(decision) == 7);
 	require(json_string_length(member(route, "path")) > 0);
 	require(!strcmp(json_string_value(member(route, "handled_by")),
 			device ? "device" : "switch"));
