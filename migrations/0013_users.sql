@@ -219,115 +219,13 @@ CREATE FUNCTION location_address_1(l user_locations) RETURNS json LANGUAGE sql S
 			'uncertainty_m', l.address->'uncertainty_m', 'method', NULL, 'detected_at', NULL) END
 $$;
 
-CREATE FUNCTION call_context_2(p_tenant uuid, p_user text, p_site text, p_address text, p_extension text)
-RETURNS json LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	v_location user_locations;
-BEGIN
-	SELECT l.* INTO v_location FROM users u JOIN user_locations l ON l.tenant_id = p_tenant AND l.user_id = u.id
-	WHERE u.tenant_id = p_tenant AND (u.id = ref_id(p_user) OR u.external_id = ref_external(p_user))
-		AND (l.expires_at IS NULL OR l.expires_at > clock_timestamp());
-	RETURN (WITH u AS (
-		SELECT * FROM users WHERE tenant_id = p_tenant
-			AND (id = ref_id(p_user) OR external_id = ref_external(p_user))),
-	named AS (
-		SELECT * FROM sites WHERE tenant_id = p_tenant
-			AND (id = ref_id(p_site) OR external_id = ref_external(p_site))),
-	s AS (
-		SELECT * FROM named
-		UNION ALL
-		SELECT sites.* FROM sites JOIN u ON sites.tenant_id = p_tenant AND sites.id = u.site_id
-		WHERE NOT EXISTS (SELECT FROM named))
-	SELECT json_build_object(
-		'tenant', json_build_object('id', t.id, 'config_version', t.config_version, 'region', t.region,
-			'language', t.language, 'safety_team', t.safety_team, 'fallback', t.fallback),
-		'user', (SELECT json_build_object('id', u.id, 'version', u.version, 'external_id', u.external_id,
-			'active', u.active, 'remote', u.remote, 'outbound_enabled', u.outbound_enabled,
-			'endpoints', u.endpoints, 'number', (SELECT json_build_object('id', n.id, 'number', n.number,
-				'number_type', n.number_type, 'region', n.region,
-				'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = n.address_id))
-				FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.id = u.number_id),
-			'address', CASE WHEN v_location.user_id IS NOT NULL THEN location_address_1(v_location) ELSE
-				(SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = u.address_id) END,
-			'location_expires_at', v_location.expires_at) FROM u),
-		'site', (SELECT json_build_object('id', s.id, 'region', s.region,
-			'named', EXISTS (SELECT FROM named),
-			'safety_team', s.safety_team, 'fallback', s.fallback, 'resource_account', s.resource_account,
-			'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant AND a.id = s.address_id),
-			'pools', (SELECT coalesce(json_agg(json_build_object('id', p.id, 'number_type', p.number_type, 'region', p.region,
-				'numbers', (SELECT count(*) FROM pool_numbers n WHERE n.tenant_id = p_tenant AND n.pool_id = p.id AND n.leasable))
-				ORDER BY p.id), '[]') FROM pools p WHERE p.tenant_id = p_tenant AND p.site_id = s.id)) FROM s LIMIT 1),
-		'address', (SELECT address_json_1(a) FROM addresses a WHERE a.tenant_id = p_tenant
-			AND (a.id = ref_id(p_address) OR a.external_id = ref_external(p_address))),
-		'extension', EXISTS (SELECT FROM users x WHERE x.tenant_id = p_tenant AND x.extension = p_extension),
-		'carriers', (SELECT coalesce(json_agg(k.type), '[]') FROM (VALUES ('native'), ('operator_connect')) k(type)
-			WHERE EXISTS (SELECT FROM phone_numbers n WHERE n.tenant_id = p_tenant AND n.number_type = k.type)))
-	FROM tenants t WHERE t.id = p_tenant);
-END $$;
-COMMENT ON FUNCTION call_context_2(uuid, text, text, text, text) IS
-	'The context of a call: tenant with config_version, user with version (null: a guest), site of the request else of the user, the address that the request names, whether the dialled digits are an extension. address of the user: of its location while that has not expired (location_expires_at), else its own.';
-
 CREATE FUNCTION placing_lock_1(p_tenant uuid) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT hashtextextended(p_tenant::text, 5) $$;
 COMMENT ON FUNCTION placing_lock_1(uuid) IS
 	'Advisory lock: shared by whoever places a call, exclusive for who deletes a tenant or a site. Who has the latter sees every call that was placed, and none is being placed.';
 
-CREATE FUNCTION place_call_2(p_tenant uuid, p jsonb, p_ladder json, p_instance integer, p_alone boolean,
-	OUT outcome text, OUT replay boolean, OUT body text)
-LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-	IF p_alone THEN PERFORM pg_advisory_xact_lock_shared(placing_lock_1(p_tenant));
-	ELSIF NOT pg_try_advisory_xact_lock_shared(placing_lock_1(p_tenant)) THEN
-		outcome := 'alone';
-		replay := false;
-		RETURN;
-	END IF;
-	IF (p->>'location_expires_at')::timestamptz <= clock_timestamp() THEN
-		outcome := 'stale';
-		replay := false;
-		RETURN;
-	END IF;
-	SELECT c.outcome, c.replay, c.body INTO outcome, replay, body
-	FROM place_call_1(p_tenant, p, p_ladder, p_instance, p_alone) c;
-END $$;
-COMMENT ON FUNCTION place_call_2(uuid, jsonb, json, integer, boolean) IS
-	'place_call_1, and stale where the user''s location has expired since the context was read: that moves no version. By the database''s clock.';
-
 -- Whoever deletes a user asks for the leases that may still call back.
 CREATE INDEX ON leases (tenant_id, holder_id) WHERE state = 'superseded';
-
--- A call outlives its user, whose presence is then no longer known.
-CREATE OR REPLACE FUNCTION call_json_1(c emergency_calls) RETURNS json LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	l leases;
-	s user_states;
-BEGIN
-	IF c.lease_id IS NOT NULL THEN
-		SELECT x.* INTO l FROM leases x WHERE x.tenant_id = c.tenant_id AND x.id = c.lease_id;
-	END IF;
-	IF c.user_id IS NOT NULL THEN
-		SELECT x.* INTO s FROM user_states x WHERE x.tenant_id = c.tenant_id AND x.holder_id = c.holder_id;
-	END IF;
-	RETURN json_build_object('id', c.id, 'external_call_id', c.external_call_id, 'state', c.state, 'origin', c.origin,
-		'test', false, 'degraded', false, 'user_id', c.user_id,
-		'guest', CASE WHEN c.guest IS NOT NULL THEN json_build_object('reference', c.guest) END,
-		'site_id', c.site_id, 'dial_string', c.dial_string, 'dialed_as', c.dialed_as, 'service_urn', c.service_urn,
-		'caller_id', json_build_object('number', c.caller_number, 'source', c.caller_source, 'number_type', c.number_type),
-		'presented_number', c.presented_number,
-		'lease', CASE WHEN l.id IS NOT NULL THEN json_build_object('id', l.id, 'number', l.number,
-			'expires_at', rfc3339(l.expires_at), 'shared', l.shared, 'test', l.test) END,
-		'route', c.decision->'route', 'location', c.decision->'location',
-		'restrictions', CASE WHEN c.state IN ('placed', 'connected') THEN c.decision->'restrictions'
-			ELSE json_build_object('blocked_operations', '[]'::json, 'visible_controls', '[]'::json, 'incoming_calls', 'allowed',
-				'record', c.decision->'restrictions'->'record', 'history', c.decision->'restrictions'->'history') END,
-		'presence', CASE WHEN s.holder_id IS NOT NULL THEN json_build_object(
-			'availability', CASE WHEN s.in_progress > 0 THEN 'do_not_disturb' ELSE s.availability END,
-			'base_availability', s.availability, 'sequence', s.sequence) END,
-		'notifications', c.decision->'notifications',
-		'agent_notice', notice_json_1(coalesce(c.presented_number, c.caller_number), l.expires_at),
-		'announcement', NULL, 'warnings', c.warnings, 'metadata', c.metadata, 'end_reason', c.end_reason,
-		'placed_at', rfc3339(c.placed_at), 'connected_at', rfc3339(c.connected_at), 'ended_at', rfc3339(c.ended_at));
-END $$;
 
 -- Where people were until a time that is over, for the sweeper.
 CREATE INDEX ON user_locations (expires_at) WHERE expires_at IS NOT NULL;
