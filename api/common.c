@@ -63,16 +63,19 @@ enum err common_reference(struct request *req, enum kind kind, const char *point
 
 /* --- replies ------------------------------------------------------------------------------------ */
 
-/* RFC 9110 13.1.2: "*", or a list of entity tags, compared weakly. etag has its quotes. */
-static bool none_match(const char *list, const char *etag)
+bool common_lists_etag(const char *list, const char *etag, bool weakly)
 {
 	const size_t length = strlen(etag);
 
 	for (const char *p = list; *p; p++) {
-		if (*p == '*' || strncmp(p, etag, length) == 0)
+		const bool weak = p > list && p[-1] == '/';
+
+		if (*p == '*')
 			return true;
 		if (*p != '"')
 			continue;
+		if ((weakly || !weak) && strncmp(p, etag, length) == 0)
+			return true;
 		p = strchr(p + 1, '"');
 		if (!p)
 			return false;
@@ -92,7 +95,7 @@ enum err reply_resource(struct request *req, int status, const char *version, co
 	}
 	/* Of a read: a change has been made, whatever the client has seen. */
 	if (strcmp(req->route->method, "GET") == 0 && etag && req->if_none_match &&
-	    none_match(req->if_none_match, etag)) {
+	    common_lists_etag(req->if_none_match, etag, true)) {
 		req->reply.status = 304;
 		req->reply.body = "";
 	} else {

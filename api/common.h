@@ -59,6 +59,10 @@ enum err common_reference(struct request *, enum kind, const char *pointer, cons
 enum err reply_resource(struct request *, int status, const char *version, const char *json,
 			const char *location);
 
+/* Does an If-Match or If-None-Match field (RFC 9110 13.1: "*", or a list of entity tags) have the tag?
+   etag has its quotes. weakly: W/ does not matter, as in If-None-Match; else weak tags never match. */
+bool common_lists_etag(const char *list, const char *etag, bool weakly);
+
 /* 204 without a body. */
 enum err reply_nothing(struct request *);
 
@@ -129,9 +133,17 @@ enum err common_patch(struct request *, const struct editing *);
 /* DELETE: 204; 409 in_use with `references` where something refers to it; If-Match as above. */
 enum err common_delete(struct request *, const struct editing *);
 
+/* The tenant's row, as the last statement of every write wants it: taken before what others may hold
+   while they wait for it. */
+enum err common_lock_tenant(struct request *);
+
 /* before_delete of what calls know: from here to the end of the transaction no call of the tenant is
    placed, and those that were can be seen. */
 enum err common_hold_calls(struct request *, const char *id);
+
+/* The resource of the path, its row locked and If-Match compared: what a handler of its own does before
+   it changes one. */
+enum err common_lock(struct request *, enum kind, const char **id);
 
 /* If-Match (RFC 9110 13.1.1, strong comparison) against the version of a locked row. */
 enum err common_if_match(struct request *, const char *version);
@@ -189,6 +201,25 @@ enum err common_list(struct request *, const struct listing *);
 	{ .name = "created_at", .flags = FIELD_READ_ONLY }, \
 	{ .name = "updated_at", .flags = FIELD_READ_ONLY }, \
 	{ .name = NULL }
+/* The rows of a place: of an address, and of a location that is none of the tenant's. */
+#define PLACE_FIELDS \
+	{ .name = "region", .type = F_REGION, .flags = FIELD_REQUIRED }, \
+	{ .name = "admin_area", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "city", .type = F_STRING, .flags = FIELD_REQUIRED }, \
+	{ .name = "postal_code", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "street", .type = F_STRING, .flags = FIELD_REQUIRED }, \
+	{ .name = "house_number", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "floor", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "room", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "name", .type = F_STRING, .flags = FIELD_NULLABLE }, \
+	{ .name = "latitude", .type = F_NUMBER, .flags = FIELD_NULLABLE, .min = -90, .max = 90 }, \
+	{ .name = "longitude", .type = F_NUMBER, .flags = FIELD_NULLABLE, .min = -180, .max = 180 }, \
+	{ .name = "uncertainty_m", \
+	  .type = F_NUMBER, \
+	  .flags = FIELD_NULLABLE, \
+	  .min = 0, \
+	  .max = 10000000 }, \
+	{ .name = "validated_at", .type = F_TIME, .flags = FIELD_NULLABLE }
 /* clang-format on */
 
 #define NUMBER_TYPES "native|operator_connect|byoc"

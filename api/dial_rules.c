@@ -74,14 +74,10 @@ static enum err lock_tenant(struct request *req)
 	static const struct db_stmt lock_extensions = {
 		"lock_extensions", "SELECT pg_advisory_xact_lock(extension_lock_1($1))", 1
 	};
-	static const struct db_stmt lock = {
-		"lock_tenant_for_rules",
-		"SELECT t.id FROM tenants t WHERE t.id = $1 FOR NO KEY UPDATE", 1
-	};
 	const char *const params[] = { req->tenant };
 	const enum err e = db_exec(req->db, req->arena, &lock_extensions, params, NULL);
 
-	return e == ERR_OK ? db_exec(req->db, req->arena, &lock, params, NULL) : e;
+	return e == ERR_OK ? common_lock_tenant(req) : e;
 }
 
 /* Against the numbers of the regions that the rule holds in. */

@@ -5,31 +5,11 @@
 #include <string.h>
 
 #include "common.h"
+#include "emergency/call_request.h"
 #include "kinds.h"
 #include "merge_patch.h"
 
 #define MAX_REFERENCES 20
-
-/* RFC 9110 13.1.1: "*", or a list of entity tags; weak ones never match. etag has its quotes. */
-static bool any_matches(const char *list, const char *etag)
-{
-	const size_t length = strlen(etag);
-
-	for (const char *p = list; *p; p++) {
-		const bool weak = p > list && p[-1] == '/';
-
-		if (*p == '*')
-			return true;
-		if (*p != '"')
-			continue;
-		if (!weak && strncmp(p, etag, length) == 0)
-			return true;
-		p = strchr(p + 1, '"');
-		if (!p)
-			return false;
-	}
-	return false;
-}
 
 enum err common_if_match(struct request *req, const char *version)
 {
@@ -40,15 +20,10 @@ enum err common_if_match(struct request *req, const char *version)
 	etag = arena_printf(req->arena, "\"%s\"", version);
 	if (!etag)
 		return ERR_UNAVAILABLE;
-	return any_matches(req->if_match, etag)
+	return common_lists_etag(req->if_match, etag, false)
 		       ? ERR_OK
 		       : fail(req, ERR_PRECONDITION_FAILED,
 			      "The resource was changed: its ETag is %s now.", etag);
-}
-
-static void release(void *json)
-{
-	json_decref(json);
 }
 
 enum err common_in_use(struct request *req, const struct db_result *rows, const char *detail)
@@ -60,12 +35,11 @@ enum err common_in_use(struct request *req, const struct db_result *rows, const 
 	for (int i = 0; i < n && ok; i++)
 		ok = json_array_append_new(list, json_pack("{ss ss}", "type", db_value(rows, i, 0),
 							   "id", db_value(rows, i, 1))) == 0;
-	req->problem_extra = ok ? json_pack("{sO}", "references", list) : NULL;
+	req->problem_extra =
+		arena_json(req->arena, ok ? json_pack("{sO}", "references", list) : NULL);
 	json_decref(list);
-	if (!req->problem_extra || !arena_defer(req->arena, release, req->problem_extra)) {
-		req->problem_extra = NULL;
+	if (!req->problem_extra)
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
-	}
 	return fail(req, ERR_IN_USE, "%s", detail);
 }
 
@@ -84,6 +58,11 @@ static enum err lock(struct request *req, enum kind kind, const struct db_stmt *
 		return fail(req, ERR_NOT_FOUND, "There is no such %s.", kinds[kind].noun);
 	*id = params[1];
 	return common_if_match(req, db_value(rows, 0, 0));
+}
+
+enum err common_lock(struct request *req, enum kind kind, const char **id)
+{
+	return lock(req, kind, &kinds[kind].lock, id);
 }
 
 /* --- changing ----------------------------------------------------------------------------------- */
@@ -116,7 +95,7 @@ static json_t *sendable(struct request *req, const struct field *table, const ch
 	for (; whole && table->name; table++)
 		if (table->flags & FIELD_READ_ONLY)
 			(void)json_object_del(whole, table->name); /* -1: it is shown once only */
-	return whole && arena_defer(req->arena, release, whole) ? whole : NULL;
+	return arena_json(req->arena, whole);
 }
 
 /* Merges the patch into the resource; from here on req->json is the whole. */
@@ -124,10 +103,10 @@ static enum err merge(struct request *req, const struct editing *how, const char
 		      struct states *s)
 {
 	json_t *whole = sendable(req, how->fields, text);
-	json_t *merged = whole ? json_deep_copy(whole) : NULL;
+	json_t *merged = whole ? arena_json(req->arena, json_deep_copy(whole)) : NULL;
 	enum err e;
 
-	if (!merged || !arena_defer(req->arena, release, merged) || !merge_patch(merged, req->json))
+	if (!merged || !merge_patch(merged, req->json))
 		return fail(req, ERR_UNAVAILABLE, "There is no memory left.");
 	req->json = merged;
 	if ((e = fields_parse(req, how->fields, merged, "", s->after + 2)) != ERR_OK)
@@ -169,7 +148,7 @@ enum err common_patch(struct request *req, const struct editing *how)
 	enum err e;
 
 	if ((e = fields_check_patch(req, how->fields, patch)) != ERR_OK ||
-	    (e = lock(req, how->kind, &kinds[how->kind].lock, &id)) != ERR_OK ||
+	    (e = common_lock(req, how->kind, &id)) != ERR_OK ||
 	    (e = make_room(req, how, id, &s)) != ERR_OK ||
 	    (e = db_exec(req->db, req->arena, &how->get, s.after, &row)) != ERR_OK)
 		return e;
@@ -184,17 +163,24 @@ enum err common_patch(struct request *req, const struct editing *how)
 		       : e;
 }
 
+enum err common_lock_tenant(struct request *req)
+{
+	static const struct db_stmt lock_row = {
+		"lock_tenant_row", "SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE", 1
+	};
+	const char *const params[] = { req->tenant };
+
+	return db_exec(req->db, req->arena, &lock_row, params, NULL);
+}
+
 enum err common_hold_calls(struct request *req, const char *id)
 {
-	/* The tenant's row first, as a call that runs alone has it, and as the last statement wants it. */
-	static const struct db_stmt lock_row = {
-		"hold_tenant", "SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE", 1
-	};
 	static const struct db_stmt hold = { "hold_calls",
 					     "SELECT pg_advisory_xact_lock(placing_lock_1($1))",
 					     1 };
 	const char *const params[] = { req->tenant };
-	const enum err e = db_exec(req->db, req->arena, &lock_row, params, NULL);
+	/* The tenant's row first, as a call that runs alone has it. */
+	const enum err e = common_lock_tenant(req);
 
 	(void)id;
 	return e == ERR_OK ? db_exec(req->db, req->arena, &hold, params, NULL) : e;

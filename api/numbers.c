@@ -54,13 +54,3 @@ enum err numbers_refuse_change(struct request *req, const struct db_result *rows
 	(void)fail_member(req, ERR_IN_USE, pointer, "%s", rule);
 	return common_in_use(req, rows, req->detail);
 }
-
-enum err numbers_lock_tenant(struct request *req)
-{
-	static const struct db_stmt lock = { "lock_tenant_of_lease_heads",
-					     "SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE",
-					     1 };
-	const char *const params[] = { req->tenant };
-
-	return db_exec(req->db, req->arena, &lock, params, NULL);
-}

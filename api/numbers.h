@@ -49,7 +49,4 @@ enum err numbers_check_address(struct request *, const char *region, const char 
 enum err numbers_refuse_change(struct request *, const struct db_result *rows, const char *pointer,
 			       const char *rule);
 
-/* Before lease heads are locked; see above. */
-enum err numbers_lock_tenant(struct request *);
-
 #endif

@@ -72,7 +72,7 @@ static enum err check(struct request *req, const char **p, const char *const *be
 	/* With the state, the update changes the lease head of the number. */
 	if (before[STATE] && strcmp(p[STATE], before[STATE]) == 0)
 		return ERR_OK;
-	return numbers_lock_tenant(req);
+	return common_lock_tenant(req);
 }
 
 static const struct editing editing = {

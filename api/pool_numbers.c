@@ -246,7 +246,7 @@ static enum err lock_membership(struct request *req, const char *const *p)
 	enum err e;
 
 	if ((e = db_exec(req->db, req->arena, &lock_number, p, &number)) != ERR_OK ||
-	    (e = numbers_lock_tenant(req)) != ERR_OK ||
+	    (e = common_lock_tenant(req)) != ERR_OK ||
 	    (e = db_exec(req->db, req->arena, &lock_head, p, &head)) != ERR_OK)
 		return e;
 	if (db_rows(number) == 0 || db_rows(head) == 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common.h"
+#include "emergency/call_request.h"
 #include "resources.h"
 #include "server/stream.h"
 #include "server/text.h"
@@ -47,16 +48,6 @@ static void release_batch(void *p)
 	free(b->answer);
 }
 
-static void release_json(void *json)
-{
-	json_decref(json);
-}
-
-static json_t *kept(struct batch *b, json_t *json)
-{
-	return json && arena_defer(b->memory, release_json, json) ? json : NULL;
-}
-
 /* --- the answer ----------------------------------------------------------------------------------- */
 
 static enum err say(struct batch *b, const char *text, size_t n)
@@ -81,8 +72,9 @@ static enum err say_item(struct batch *b, size_t index, const char *status, cons
 			 const char *code, json_t *errors)
 {
 	const size_t at = b->taken + index;
-	json_t *item = kept(b, json_pack("{sI ss ss? ss? sO*}", "index", (json_int_t)at, "status",
-					 status, "id", id, "code", code, "errors", errors));
+	json_t *item = arena_json(b->memory, json_pack("{sI ss ss? ss? sO*}", "index",
+						       (json_int_t)at, "status", status, "id", id,
+						       "code", code, "errors", errors));
 	char *text;
 	enum err e = at ? say(b, ",", 1) : ERR_OK;
 
@@ -161,7 +153,7 @@ static enum err add_error(json_t *errors, size_t *room, const char *pointer, con
 static enum err refuse(struct batch *b, const struct request *one, enum err err)
 {
 	struct element *element = &b->elements[b->n++];
-	json_t *errors = kept(b, json_array());
+	json_t *errors = arena_json(b->memory, json_array());
 	size_t room = ERRORS_BYTES;
 	enum err e = errors ? ERR_OK : ERR_UNAVAILABLE;
 
@@ -250,7 +242,7 @@ static enum err collect(struct request *req, struct batch *b)
 
 	arena_reset(b->memory);
 	b->n = 0;
-	b->users = kept(b, json_array());
+	b->users = arena_json(b->memory, json_array());
 	if (!b->users)
 		return ERR_UNAVAILABLE;
 	while (e == ERR_OK && b->n < SLICE) {
@@ -320,7 +312,7 @@ static enum err say_row(struct batch *b, size_t index, const struct db_result *r
 	json_t *errors = NULL;
 
 	if (code) {
-		errors = kept(b, json_array());
+		errors = arena_json(b->memory, json_array());
 		if (!errors || add_error(errors, &room, db_value(rows, row, 3),
 					 db_value(rows, row, 4)) != ERR_OK)
 			return ERR_UNAVAILABLE;

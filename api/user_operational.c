@@ -40,53 +40,26 @@ static enum err put_endpoints(struct request *req)
 		" revision = u.revision + n.changed::int,"
 		" updated_at = CASE WHEN n.changed THEN now() ELSE u.updated_at END"
 		" FROM (SELECT o.id, e AS endpoints, e::text <> o.endpoints::text AS changed"
-		" FROM users o, endpoints_json_1($3) e WHERE o.tenant_id = $1 AND o.id = $2 FOR NO KEY UPDATE OF o) n"
+		" FROM users o, endpoints_json_1($3) e WHERE o.tenant_id = $1 AND o.id = $2) n"
 		" WHERE u.tenant_id = $1 AND u.id = n.id"
 		" RETURNING u.revision, json_build_object('endpoints', u.endpoints)",
 		3
 	};
-	static const struct db_stmt lock = {
-		"lock_user_for_endpoints",
-		"SELECT revision FROM users WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE", 2
-	};
-	const char *p[3];
+	const char *p[3] = { req->tenant };
 	struct db_result *row;
 	enum err e;
 
 	if ((e = fields_parse(req, fields, req->json, "", &p[2])) != ERR_OK ||
-	    (e = user_of_path(req, p)) != ERR_OK ||
-	    (e = db_exec(req->db, req->arena, &lock, p, &row)) != ERR_OK)
-		return e;
-	if (db_rows(row) == 0)
-		return gone(req);
-	if ((e = common_if_match(req, db_value(row, 0, 0))) != ERR_OK ||
+	    (e = common_lock(req, KIND_USER, &p[1])) != ERR_OK ||
 	    (e = db_exec(req->db, req->arena, &put, p, &row)) != ERR_OK)
 		return e;
-	if (db_rows(row) == 0)
-		return gone(req);
 	return reply_resource(req, 200, db_value(row, 0, 0), db_value(row, 0, 1), NULL);
 }
 
 /* --- location ------------------------------------------------------------------------------------- */
 
 static const struct field place_fields[] = {
-	{ .name = "region", .type = F_REGION, .flags = FIELD_REQUIRED },
-	{ .name = "admin_area", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "city", .type = F_STRING, .flags = FIELD_REQUIRED },
-	{ .name = "postal_code", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "street", .type = F_STRING, .flags = FIELD_REQUIRED },
-	{ .name = "house_number", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "floor", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "room", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "name", .type = F_STRING, .flags = FIELD_NULLABLE },
-	{ .name = "latitude", .type = F_NUMBER, .flags = FIELD_NULLABLE, .min = -90, .max = 90 },
-	{ .name = "longitude", .type = F_NUMBER, .flags = FIELD_NULLABLE, .min = -180, .max = 180 },
-	{ .name = "uncertainty_m",
-	  .type = F_NUMBER,
-	  .flags = FIELD_NULLABLE,
-	  .min = 0,
-	  .max = 10000000 },
-	{ .name = "validated_at", .type = F_TIME, .flags = FIELD_NULLABLE },
+	PLACE_FIELDS,
 	{ .name = NULL },
 };
 
